@@ -1,0 +1,1 @@
+//! Grafolean's ICMP ping bot.

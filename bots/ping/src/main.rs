@@ -1,0 +1,2 @@
+//! The `grafolean-ping-bot` binary.
+fn main() {}

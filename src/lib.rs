@@ -1,0 +1,1 @@
+//! Build monitoring collectors that Grafolean controls.
