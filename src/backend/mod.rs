@@ -1,0 +1,168 @@
+//! The Grafolean backend: what is asked of it, and what can go wrong.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::sample::Sample;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The id that the backend gave.
+            #[must_use]
+            pub const fn new(id: u64) -> Self {
+                Self(id)
+            }
+
+            /// The id as a number.
+            #[must_use]
+            pub const fn get(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An account: the tenant that entities, credentials, sensors and values belong to.
+    AccountId;
+    /// An entity: a device, or a part of one.
+    EntityId;
+    /// A credential: how a device is opened.
+    CredentialId;
+    /// A sensor: what is measured.
+    SensorId;
+    /// A user of the backend: a person or a bot.
+    UserId;
+}
+
+/// What a bot asks of the backend. [`Runner`](crate::Runner) speaks HTTP unless it is given another.
+///
+/// Answers are bodies as the backend sent them: reading them is the caller's, so that a fake and the real
+/// backend go through the same code.
+#[async_trait]
+pub trait Api: Send + Sync + 'static {
+    /// Asks for something.
+    async fn get(&self, resource: Resource) -> Result<Vec<u8>, ApiError>;
+
+    /// Stores samples of an account. Storing the same samples again is harmless.
+    async fn store(&self, account: AccountId, samples: &[Sample]) -> Result<(), ApiError>;
+
+    /// Asks whether this bot may store values of an account, without storing any.
+    async fn may_store(&self, account: AccountId) -> Result<(), ApiError>;
+
+    /// The backend's time less our own, as last seen in an answer, in seconds.
+    fn clock_skew(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// Something to read from the backend.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Resource {
+    /// Whether the backend is ready.
+    Status,
+    /// Who this bot is.
+    Profile,
+    /// The accounts that this bot may see.
+    Accounts,
+    /// An account's entities.
+    Entities(AccountId),
+    /// An account's credentials.
+    Credentials(AccountId),
+    /// An account's sensors.
+    Sensors(AccountId),
+}
+
+impl fmt::Display for Resource {
+    /// The path below the backend's URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => f.write_str("status/info"),
+            Self::Profile => f.write_str("profile"),
+            Self::Accounts => f.write_str("accounts"),
+            Self::Entities(account) => write!(f, "accounts/{account}/entities"),
+            Self::Credentials(account) => write!(f, "accounts/{account}/credentials"),
+            Self::Sensors(account) => write!(f, "accounts/{account}/sensors"),
+        }
+    }
+}
+
+/// A request that the backend did not fulfil.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// No connection, or it broke.
+    #[error("{request}: {reason}")]
+    Transport {
+        /// Method and path.
+        request: String,
+        /// What went wrong, without the token.
+        reason: String,
+    },
+    /// No whole answer in time.
+    #[error("{request}: no answer within {limit:?}")]
+    Timeout {
+        /// Method and path.
+        request: String,
+        /// The time that it had.
+        limit: Duration,
+    },
+    /// A status that says no.
+    #[error("{request}: the backend answered {status}{}", detail(.message))]
+    Status {
+        /// Method and path.
+        request: String,
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of the answer, without the token.
+        message: String,
+        /// How long the backend asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// An answer larger than anything that makes sense.
+    #[error("{request}: the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// Method and path.
+        request: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// An answer that could not be read.
+    #[error("{request}: cannot read the answer: {reason}")]
+    Malformed {
+        /// Method and path.
+        request: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn detail(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+impl ApiError {
+    /// The HTTP status, where there was one.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}

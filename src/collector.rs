@@ -1,0 +1,99 @@
+//! The trait that a bot implements.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::backend::job_configs::{self, ConfigCache};
+use crate::backend::{Api, UserId};
+use crate::error::{FetchError, JobError, StartError};
+use crate::job::{Job, Run};
+use crate::protocol::{Entity, Protocol};
+use crate::runtime::{Runner, Stop};
+use crate::sample::Samples;
+use crate::settings::Settings;
+
+/// A bot: it says which jobs there are, and does them.
+///
+/// ```no_run
+/// # use grafoleancollector::{prelude::*, FetchError, JobError, StartError};
+/// # struct MyProtocol;
+/// # impl Protocol for MyProtocol {
+/// #     const SLUG: &'static str = "myprotocol";
+/// #     type Credential = ();
+/// #     type Sensor = ();
+/// # }
+/// struct MyBot;
+///
+/// impl Collector for MyBot {
+///     type Task = Entity<MyProtocol>;
+///
+///     async fn jobs(&self, cx: &Context) -> Result<Vec<Job<Self::Task>>, FetchError> {
+///         let entities = self.fetch_job_configs::<MyProtocol>(cx).await?;
+///         Ok(entities.into_iter().map(|e| Job::shared(e.id, e.clone()).every(e.intervals())).collect())
+///     }
+///
+///     async fn perform(&self, run: &Run<Self::Task>) -> Result<Samples, JobError> {
+///         let entity = &run.task;
+///         Ok(Samples::for_account(entity.account).with(format!("entity.{}.answer", entity.id), 42.0))
+///     }
+/// }
+///
+/// # async fn run() -> Result<(), StartError> {
+/// MyBot.execute(Settings::from_env()?).await
+/// # }
+/// ```
+pub trait Collector: Sized + Send + Sync + 'static {
+    /// What a job has to know to be done.
+    type Task: Send + Sync + 'static;
+
+    /// Which jobs there are, now. Called at the start and at every refresh; what is returned replaces what
+    /// was returned before. On an error all jobs stay as they were.
+    fn jobs(&self, cx: &Context) -> impl Future<Output = Result<Vec<Job<Self::Task>>, FetchError>> + Send;
+
+    /// Does a job once. It must not block its thread: use `tokio::task::spawn_blocking` for what cannot
+    /// await. Past its deadline it is dropped.
+    fn perform(&self, run: &Run<Self::Task>) -> impl Future<Output = Result<Samples, JobError>> + Send;
+
+    /// Reads the entities that have protocol `P` and are this bot's to serve, from all accounts.
+    ///
+    /// It costs `1 + 3 × accounts` requests. What is broken (an entity, a credential, a sensor) is skipped and
+    /// named in the log once; an account that cannot be read keeps the entities that it had.
+    ///
+    /// # Errors
+    /// When not even the accounts can be read.
+    fn fetch_job_configs<P: Protocol>(
+        &self,
+        cx: &Context,
+    ) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
+        job_configs::fetch(cx)
+    }
+
+    /// Runs the bot until SIGINT or SIGTERM: the first lets runs finish and delivers what was measured, the
+    /// second ends at once. [`Runner`] has the options.
+    ///
+    /// # Errors
+    /// When the bot cannot start; see [`StartError`].
+    fn execute(self, settings: Settings) -> impl Future<Output = Result<(), StartError>> + Send {
+        async { Runner::new(self, settings).run_until(Stop::on_signals()).await }
+    }
+}
+
+/// What a collector works with while it lists its jobs: the backend, and who it is there.
+#[derive(Clone)]
+pub struct Context {
+    pub(crate) api: Arc<dyn Api>,
+    pub(crate) user: UserId,
+    pub(crate) configs: Arc<ConfigCache>,
+}
+
+impl Context {
+    pub(crate) fn new(api: Arc<dyn Api>, user: UserId) -> Self {
+        Self { api, user, configs: Arc::default() }
+    }
+
+    /// This bot's id in the backend.
+    #[must_use]
+    pub const fn user(&self) -> UserId {
+        self.user
+    }
+}
