@@ -1,1 +1,5 @@
 //! Build monitoring collectors that Grafolean controls.
+
+mod http_server;
+#[cfg(feature = "testing")]
+pub mod testing;
