@@ -67,6 +67,7 @@ impl Device {
     /// # Panics
     ///
     /// If there is no such account.
+    #[expect(clippy::must_use_candidate, reason = "the device is there, whether its id is wanted or not")]
     pub fn add(mut self) -> u64 {
         for protocol in self.protocols.values_mut() {
             protocol["bot"] = json!(self.bot);

@@ -143,25 +143,20 @@ fn run(
         Err(error) => return drop(started.send(Err(error))),
     };
     runtime.block_on(async {
-        let bound = async {
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            listener.local_addr().map(|address| (listener, address))
-        };
-        let (listener, address) = match bound.await {
-            Ok(bound) => bound,
+        let listener = match TcpListener::bind("127.0.0.1:0").await {
+            Ok(listener) => listener,
             Err(error) => return drop(started.send(Err(error))),
         };
-        let limits = Limits { connections: CONNECTIONS, ..Limits::default() };
+        let limits = Limits { connections: CONNECTIONS, grace: Duration::ZERO, ..Limits::default() };
         let handler = move |request| {
             let grafolean = grafolean.clone();
             async move { answer(&grafolean, request).await }
         };
-        let _server = http_server::serve(listener, limits, handler);
-        let _ = started.send(Ok(address));
+        let server = http_server::serve(listener, limits, handler);
+        let _ = started.send(server.address().ok_or_else(|| io::Error::other("no address")));
         let _ = stopped.await;
+        server.stop().await;
     });
-    // Requests that are being delayed are not waited for.
-    runtime.shutdown_background();
 }
 
 async fn answer(grafolean: &FakeGrafolean, request: Request) -> Option<Response<Body>> {

@@ -155,6 +155,7 @@ impl FakeGrafolean {
 }
 
 /// Setting up.
+#[expect(clippy::must_use_candidate, reason = "what is added is there, whether its id is wanted or not")]
 #[expect(clippy::panic, reason = "a test that names an account that is not there is to fail at that line")]
 impl FakeGrafolean {
     /// The token of the bot that is there from the start. It may see all accounts.
@@ -284,7 +285,6 @@ impl FakeGrafolean {
     }
 
     /// Begins a device; [`Device::add`] puts it into the account.
-    #[must_use]
     pub fn device(&self, account: u64, name: &str) -> Device {
         Device::new(self.clone(), account, name)
     }

@@ -197,14 +197,50 @@ pub(crate) fn is_path(path: &str) -> bool {
 }
 
 /// An element of a list, as it comes: read without copying, since this decides how fast the fake is.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Wire<'a> {
-    #[serde(borrow, default)]
     p: Loose<'a>,
-    #[serde(borrow, default)]
     v: Loose<'a>,
-    #[serde(borrow, default)]
     t: Loose<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Field {
+    P,
+    V,
+    T,
+    #[serde(other)]
+    Unknown,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Wire<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(WireVisitor)
+    }
+}
+
+/// Written out, since a derived one would take `["a",1,2]` for an object as well.
+struct WireVisitor;
+
+impl<'de> Visitor<'de> for WireVisitor {
+    type Value = Wire<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value with its path")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut wire = Wire::default();
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::P => wire.p = map.next_value()?,
+                Field::V => wire.v = map.next_value()?,
+                Field::T => wire.t = map.next_value()?,
+                Field::Unknown => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(wire)
+    }
 }
 
 /// A field that may hold anything.
