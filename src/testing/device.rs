@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{grafolean::FakeGrafolean, state::RecordKind};
+use super::{grafolean::FakeGrafolean, lists::RecordKind};
 
 /// A device, or an interface of one, that is being described. [`Device::add`] ends it.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The handle to a fake backend's insides: setting up, making it misbehave, looking at what arrived.
+//! The handle to a fake backend's insides: answering a request, and looking at what arrived.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,15 +7,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{
-    defaults,
-    device::Device,
     faults::{Fault, Faults},
-    state::{Account, Answer, Ask, Bot, List, RecordKind, State},
-    values::{Values, seconds},
+    state::{Answer, Ask, State},
+    values::{Stored, seconds},
 };
 
 /// Requests that are remembered; far more than a test looks at, and bounded for benchmarks.
@@ -30,8 +27,8 @@ const LOG_LIMIT: usize = 10_000;
 pub struct FakeGrafolean {
     shared: Arc<Shared>,
     /// Faults that are set through this handle concern requests whose path contains this.
-    only: String,
-    token: String,
+    pub(super) only: String,
+    pub(super) token: String,
 }
 
 #[derive(Default)]
@@ -41,11 +38,12 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct Inner {
-    state: State,
-    faults: Faults,
-    skew: i64,
-    without_defaults: bool,
+pub(super) struct Inner {
+    pub(super) state: State,
+    pub(super) faults: Faults,
+    /// Microseconds that the backend's clock is ahead.
+    pub(super) skew: i64,
+    pub(super) without_defaults: bool,
     requests: VecDeque<SeenRequest>,
     request_count: u64,
 }
@@ -99,7 +97,7 @@ impl FakeGrafolean {
         this
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,293 +152,6 @@ impl FakeGrafolean {
     }
 }
 
-/// Setting up.
-#[expect(clippy::must_use_candidate, reason = "what is added is there, whether its id is wanted or not")]
-#[expect(clippy::panic, reason = "a test that names an account that is not there is to fail at that line")]
-impl FakeGrafolean {
-    /// The token of the bot that is there from the start. It may see all accounts.
-    #[must_use]
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// A bot's user id, if the token is known.
-    #[must_use]
-    pub fn bot_id(&self, token: &str) -> Option<u64> {
-        self.lock().state.bots.iter().find(|bot| bot.token == token).map(|bot| bot.id)
-    }
-
-    /// From now on accounts start empty, without the default credentials and sensors.
-    pub fn without_account_defaults(&self) {
-        self.lock().without_defaults = true;
-    }
-
-    /// Adds an account and returns its id. It starts with the default credentials and sensors.
-    pub fn add_account(&self, name: &str) -> u64 {
-        let (id, with_defaults) = {
-            let mut inner = self.lock();
-            let id = inner.state.new_id();
-            inner.state.accounts.push(Account {
-                id,
-                record: json!({"id": id, "name": name}),
-                entities: List::default(),
-                credentials: List::default(),
-                sensors: List::default(),
-                values: Values::default(),
-            });
-            (id, !inner.without_defaults)
-        };
-        if with_defaults {
-            for (protocol, name, details) in defaults::credentials() {
-                self.add_named(id, RecordKind::Credentials, protocol, name, details, None);
-            }
-            for (protocol, name, interval, details) in defaults::sensors() {
-                self.add_named(id, RecordKind::Sensors, protocol, name, details, Some(interval));
-            }
-        }
-        id
-    }
-
-    /// Removes an account with all that is in it; says whether it was there.
-    pub fn remove_account(&self, account: u64) -> bool {
-        let accounts = &mut self.lock().state.accounts;
-        let before = accounts.len();
-        accounts.retain(|a| a.id != account);
-        accounts.len() != before
-    }
-
-    /// Adds a bot that may see all accounts, and returns its token.
-    pub fn add_bot(&self, protocol: &str) -> String {
-        let mut inner = self.lock();
-        let id = inner.state.new_id();
-        let token =
-            format!("{id:08x}-fa4e-4bac-8eed-{:012x}", id.wrapping_mul(0x9e37_79b9) & 0xffff_ffff_ffff);
-        let (name, protocol) = (format!("{protocol} bot"), protocol.to_owned());
-        inner.state.bots.push(Bot { id, token: token.clone(), name, protocol, accounts: None });
-        token
-    }
-
-    /// From now on the bot sees these accounts only.
-    pub fn restrict_bot(&self, token: &str, accounts: &[u64]) {
-        if let Some(bot) = self.lock().state.bots.iter_mut().find(|bot| bot.token == token) {
-            bot.accounts = Some(accounts.to_vec());
-        }
-    }
-
-    /// Forgets a bot: its token is answered with 401 from now on.
-    pub fn revoke(&self, token: &str) {
-        self.lock().state.bots.retain(|bot| bot.token != token);
-    }
-
-    /// Takes a permission from all bots: requests with this method (`*`: any) for this path or one below it
-    /// are answered with 403. `forbid("PUT", "accounts/1/values")`
-    pub fn forbid(&self, method: &str, path: &str) {
-        let rule = (method.to_owned(), path.trim_matches('/').to_owned());
-        self.lock().state.forbidden.push(rule);
-    }
-
-    /// Grants all that was forbidden.
-    pub fn allow_all(&self) {
-        self.lock().state.forbidden.clear();
-    }
-
-    /// Whether the backend says that its database has to be migrated: then it is not ready.
-    pub fn set_migration_needed(&self, needed: bool) {
-        self.lock().state.migration_needed = needed;
-    }
-
-    /// Adds a credential and returns its id.
-    pub fn add_credential(&self, account: u64, protocol: &str, details: Value) -> u64 {
-        let name = format!("{protocol} credential");
-        self.add_named(account, RecordKind::Credentials, protocol, &name, details, None)
-    }
-
-    /// Adds a sensor and returns its id.
-    pub fn add_sensor(
-        &self,
-        account: u64,
-        protocol: &str,
-        default_interval: Option<u32>,
-        details: Value,
-    ) -> u64 {
-        let name = format!("{protocol} sensor");
-        let interval = Some(default_interval);
-        self.add_named(account, RecordKind::Sensors, protocol, &name, details, interval)
-    }
-
-    fn add_named(
-        &self,
-        account: u64,
-        kind: RecordKind,
-        protocol: &str,
-        name: &str,
-        details: Value,
-        interval: Option<Option<u32>>,
-    ) -> u64 {
-        let mut record = json!({"name": name, "protocol": protocol, "details": details});
-        if let Some(interval) = interval {
-            record["default_interval"] = json!(interval);
-        }
-        self.add_record(account, kind, record)
-    }
-
-    /// Begins a device; [`Device::add`] puts it into the account.
-    pub fn device(&self, account: u64, name: &str) -> Device {
-        Device::new(self.clone(), account, name)
-    }
-
-    /// Adds any record, giving it an id if it is an object that has none; returns the id.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such account.
-    pub fn add_record(&self, account: u64, kind: RecordKind, mut record: Value) -> u64 {
-        let new_id = self.lock().state.new_id();
-        if let Value::Object(fields) = &mut record {
-            fields.entry("id").or_insert(new_id.into());
-        }
-        self.plant(account, kind, &record);
-        record["id"].as_u64().unwrap_or(new_id)
-    }
-
-    /// Adds a record exactly as it is, however broken.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such account.
-    pub fn plant(&self, account: u64, kind: RecordKind, record: &Value) {
-        self.with_list(account, kind, |list| list.push(record));
-    }
-
-    /// Changes a record, in whatever way; says whether it was there.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such account.
-    pub fn edit(&self, account: u64, kind: RecordKind, id: u64, change: impl FnOnce(&mut Value)) -> bool {
-        self.with_list(account, kind, |list| {
-            let Some(mut record) = list.get(id).and_then(|json| serde_json::from_str(json).ok()) else {
-                return false;
-            };
-            change(&mut record);
-            list.replace(id, &record)
-        })
-    }
-
-    /// Removes a record; says whether it was there.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such account.
-    pub fn remove(&self, account: u64, kind: RecordKind, id: u64) -> bool {
-        self.with_list(account, kind, |list| list.remove(id))
-    }
-
-    fn with_list<T>(&self, account: u64, kind: RecordKind, act: impl FnOnce(&mut List) -> T) -> T {
-        match self.lock().state.account(account) {
-            Some(account) => act(account.list(kind)),
-            None => panic!("the fake backend has no account {account}"),
-        }
-    }
-}
-
-/// Misbehaving. Faults are taken in the order in which they were set, one per request; delays come on top.
-impl FakeGrafolean {
-    /// This backend, for faults of requests whose path contains `part` only:
-    /// `backend.on("/values").fail_next(503)`.
-    #[must_use]
-    pub fn on(&self, part: &str) -> Self {
-        Self { only: part.to_owned(), ..self.clone() }
-    }
-
-    fn plan(&self, fault: Fault, times: Option<u64>) {
-        self.lock().faults.plan(fault, &self.only, times);
-    }
-
-    /// From now on every connection is closed without an answer.
-    pub fn down(&self) {
-        self.lock().faults.down = true;
-    }
-
-    /// Answers again.
-    pub fn up(&self) {
-        self.lock().faults.down = false;
-    }
-
-    /// Answers the next request with this status; it has no effect.
-    pub fn fail_next(&self, status: u16) {
-        self.plan(Fault::Status(status), Some(1));
-    }
-
-    /// Answers the next `n` requests with this status.
-    pub fn fail_next_n(&self, n: u64, status: u16) {
-        self.plan(Fault::Status(status), Some(n));
-    }
-
-    /// Answers every request with this status, until told otherwise.
-    pub fn fail_all(&self, status: Option<u16>) {
-        self.lock().faults.take_back(&self.only, |fault| matches!(fault, Fault::Status(_)));
-        if let Some(status) = status {
-            self.plan(Fault::Status(status), None);
-        }
-    }
-
-    /// Says in answers with a planned status how many seconds the client is to wait (`Retry-After`).
-    pub fn with_retry_after(&self, seconds: Option<u32>) {
-        self.lock().faults.retry_after = seconds;
-    }
-
-    /// Every request has its effect at once, but is answered this much later.
-    pub fn answer_after(&self, delay: Duration) {
-        self.lock().faults.take_back(&self.only, |fault| matches!(fault, Fault::Delay(_)));
-        if !delay.is_zero() {
-            self.plan(Fault::Delay(delay), None);
-        }
-    }
-
-    /// The next request has its effect at once, but is answered this much later.
-    pub fn slow_next(&self, delay: Duration) {
-        self.plan(Fault::Delay(delay), Some(1));
-    }
-
-    /// The next `n` requests have their effect, but half of the answer is missing. Where an answer has no
-    /// body, all of it is.
-    pub fn half_answers(&self, n: u64) {
-        self.plan(Fault::Half, Some(n));
-    }
-
-    /// The next `n` requests have their effect, but the connection is closed without an answer.
-    pub fn lose_answers(&self, n: u64) {
-        self.plan(Fault::Lost, Some(n));
-    }
-
-    /// Answers the next `n` requests with a page and status 200, as a wrongly configured proxy does.
-    pub fn html_instead_of_json(&self, n: u64) {
-        self.plan(Fault::Html, Some(n));
-    }
-
-    /// Answers the next `n` requests with a list of this many bytes, made while it is sent.
-    pub fn huge_body(&self, n: u64, bytes: u64) {
-        self.plan(Fault::Huge(bytes), Some(n));
-    }
-
-    /// Refuses, with the 400 for an invalid path, every list of values that holds a path with this prefix.
-    pub fn refuse_paths(&self, prefix: &str) {
-        self.lock().state.refused_prefixes.push(prefix.to_owned());
-    }
-
-    /// Refuses no paths any more, but for the rules.
-    pub fn accept_paths(&self) {
-        self.lock().state.refused_prefixes.clear();
-    }
-
-    /// Moves the backend's clock by this many seconds: its `Date` header, and the time it stamps.
-    #[expect(clippy::cast_possible_truncation, reason = "a skew out of range becomes the largest one")]
-    pub fn skew(&self, seconds: f64) {
-        self.lock().skew = (seconds * 1e6) as i64;
-    }
-}
-
 /// Looking at what arrived.
 impl FakeGrafolean {
     /// The last 10,000 requests.
@@ -480,11 +191,7 @@ impl FakeGrafolean {
         self.read_values(account, |time, stored| (time, stored.writes))
     }
 
-    fn read_values<T>(
-        &self,
-        account: u64,
-        each: impl Fn(i64, &super::values::Stored) -> T,
-    ) -> BTreeMap<String, Vec<T>> {
+    fn read_values<T>(&self, account: u64, each: impl Fn(i64, &Stored) -> T) -> BTreeMap<String, Vec<T>> {
         let mut inner = self.lock();
         let all = inner.state.account(account).map(|account| account.values.all());
         let in_time = all.into_iter().flatten();

@@ -8,10 +8,13 @@ mod device;
 mod fake_backend;
 mod faults;
 mod grafolean;
+mod lists;
+mod misbehave;
+mod setup;
 mod state;
 mod values;
 
 pub use device::Device;
 pub use fake_backend::FakeBackend;
 pub use grafolean::{FakeGrafolean, SeenRequest};
-pub use state::RecordKind;
+pub use lists::RecordKind;
