@@ -169,7 +169,8 @@ impl FakeGrafolean {
         self.with_list(account, kind, |list| list.push(record));
     }
 
-    /// Changes a record, in whatever way; says whether it was there.
+    /// Changes a record, in whatever way; says whether it was there. `change` must not use the backend itself:
+    /// that is locked meanwhile.
     ///
     /// # Panics
     ///
