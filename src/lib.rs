@@ -4,11 +4,14 @@ mod backend;
 mod clock;
 mod delivery;
 mod error;
+mod http_server;
 mod job;
 mod protocol;
 mod sample;
 mod schedule;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use backend::{AccountId, Api, ApiError, CredentialId, EntityId, Resource, SensorId, UserId};
 pub use clock::{Clock, SystemClock, Timestamp};
