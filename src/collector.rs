@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::backend::job_configs::{self, ConfigCache};
-use crate::backend::{Api, UserId};
+use crate::backend::job_configs;
+use crate::context::Context;
 use crate::error::{FetchError, JobError, StartError};
 use crate::job::{Job, Run};
 use crate::protocol::{Entity, Protocol};
@@ -75,25 +75,5 @@ pub trait Collector: Sized + Send + Sync + 'static {
     /// When the bot cannot start; see [`StartError`].
     fn execute(self, settings: Settings) -> impl Future<Output = Result<(), StartError>> + Send {
         async { Runner::new(self, settings).run_until(Stop::on_signals()).await }
-    }
-}
-
-/// What a collector works with while it lists its jobs: the backend, and who it is there.
-#[derive(Clone)]
-pub struct Context {
-    pub(crate) api: Arc<dyn Api>,
-    pub(crate) user: UserId,
-    pub(crate) configs: Arc<ConfigCache>,
-}
-
-impl Context {
-    pub(crate) fn new(api: Arc<dyn Api>, user: UserId) -> Self {
-        Self { api, user, configs: Arc::default() }
-    }
-
-    /// This bot's id in the backend.
-    #[must_use]
-    pub const fn user(&self) -> UserId {
-        self.user
     }
 }

@@ -2,6 +2,7 @@
 
 mod backend;
 mod clock;
+mod context;
 mod delivery;
 mod error;
 mod http_server;
@@ -15,6 +16,7 @@ pub mod testing;
 
 pub use backend::{AccountId, Api, ApiError, CredentialId, EntityId, Resource, SensorId, UserId};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use context::Context;
 pub use delivery::OutboxError;
 pub use error::{FetchError, JobError, SettingProblem, StartError};
 pub use job::{Job, Run};

@@ -1,5 +1,11 @@
 //! The Grafolean backend: what is asked of it, and what can go wrong.
 
+pub(crate) mod http;
+pub(crate) mod job_configs;
+mod lenient;
+pub(crate) mod token;
+pub(crate) mod wire;
+
 use std::fmt;
 use std::time::Duration;
 
