@@ -11,6 +11,12 @@ mod sample;
 mod schedule;
 pub mod telemetry;
 
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use backend::benching;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use backend::fuzzing;
 pub use backend::{AccountId, Api, ApiError, CredentialId, EntityId, Resource, SensorId, UserId};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use context::Context;
