@@ -627,3 +627,6 @@ impl Account {
         if name.is_empty() { format!("account {id}") } else { format!("account {id} ({name})") }
     }
 }
+
+#[cfg(test)]
+mod tests;
