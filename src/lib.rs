@@ -14,6 +14,12 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use backend::benching;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use backend::fuzzing;
 pub use backend::{AccountId, Api, ApiError, CredentialId, EntityId, Resource, SensorId, UserId};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use context::Context;

@@ -172,7 +172,9 @@ impl HttpApi {
         let status = response.status();
         if status.is_success() {
             let limit = if kind.is_list() { self.limits.list_bytes } else { self.limits.small_bytes };
-            let (body, whole) = read(response, limit).await.map_err(transport)?;
+            let too_long = response.content_length().is_some_and(|length| length > limit as u64);
+            let (body, whole) =
+                if too_long { Default::default() } else { read(response, limit).await.map_err(transport)? };
             if !whole {
                 return Err(ApiError::TooLarge { request: call.to_string(), limit });
             }
@@ -508,3 +510,6 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

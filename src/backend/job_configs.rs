@@ -157,6 +157,19 @@ impl Lists {
     }
 }
 
+/// Reads any bytes as the answers of a refresh.
+#[cfg(fuzzing)]
+pub(super) fn read_any<P: Protocol>(
+    account: AccountId,
+    user: UserId,
+    entities: Vec<u8>,
+    credentials: Vec<u8>,
+    sensors: Vec<u8>,
+) {
+    let _ = read_accounts(&entities);
+    let _ = Lists { account, user, entities, credentials, sensors }.build::<P>();
+}
+
 /// Makes entities of records.
 struct Builder<'a, P: Protocol> {
     account: AccountId,
@@ -614,3 +627,6 @@ impl Account {
         if name.is_empty() { format!("account {id}") } else { format!("account {id} ({name})") }
     }
 }
+
+#[cfg(test)]
+mod tests;

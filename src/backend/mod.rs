@@ -1,5 +1,9 @@
 //! The Grafolean backend: what is asked of it, and what can go wrong.
 
+#[cfg(feature = "testing")]
+pub mod benching;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub(crate) mod http;
 pub(crate) mod job_configs;
 mod lenient;

@@ -371,3 +371,100 @@ fn seconds(body: &mut Vec<u8>, micros: i64) {
         let _ = write!(body, ".{rest:0digits$}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::sample::Path;
+
+    #[test]
+    fn the_profile_of_a_bot_is_read() {
+        let body = br#"{"user_id":1787087446,"user_type":"bot","record":{"id":1787087446,"name":"ping bot",
+            "protocol":"ping","tied_to_account":1507890873,"config":null,"insert_time":1795260238,"last_login":1}}"#;
+        let profile = read_profile(body).unwrap();
+        assert_eq!((profile.user_id.get(), &*profile.user_type), (1_787_087_446, "bot"));
+        assert_eq!((profile.name.as_deref(), profile.protocol.as_deref()), (Some("ping bot"), Some("ping")));
+        assert_eq!(profile.tied_to_account.map(AccountId::get), Some(1_507_890_873));
+    }
+
+    #[test]
+    fn a_profile_needs_its_id_and_type_only() {
+        let profile = read_profile(br#"{"user_id":"5","user_type":"user"}"#).unwrap();
+        assert_eq!((profile.user_id.get(), profile.name, profile.tied_to_account), (5, None, None));
+        for (body, error) in [
+            (r#"{"user_type":"bot"}"#, "user_id: missing"),
+            (r#"{"user_id":"x","user_type":"bot"}"#, "user_id: expected an integer, got \"x\""),
+            (r#"{"user_id":1,"user_type":null}"#, "user_type: missing"),
+            (r#"{"user_id":1,"user_type":"bot","record":3}"#, "record: expected an object, got 3"),
+            (r#"{"user_id":1,"#, "it breaks off before its end"),
+            (r#"{"user_id":1]"#, "not JSON at line 1, column 13"),
+            ("[]", "expected an object, got []"),
+            ("access denied", "neither an object nor a list of JSON"),
+        ] {
+            assert_eq!(read_profile(body.as_bytes()).unwrap_err(), error, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_status_says_what_the_backend_lacks() {
+        let ready = |body: &str| read_status(body.as_bytes()).map(|status| status.ready);
+        for (body, expected) in [
+            (r#"{"alive":true,"db_migration_needed":false,"user_exists":true,"new":1}"#, Ok(())),
+            (
+                r#"{"db_migration_needed":true,"user_exists":null}"#,
+                Err("database migration needed".to_owned()),
+            ),
+            (r#"{"db_migration_needed":false,"user_exists":false}"#, Err("no user exists yet".to_owned())),
+            (r#"{"db_migration_needed":false}"#, Err("no user exists yet".to_owned())),
+        ] {
+            assert_eq!(ready(body), Ok(expected), "{body}");
+        }
+        assert_eq!(ready(r#"{"status":"ok"}"#), Err("db_migration_needed: missing".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_list_says_what_it_is() {
+        for (body, error) in [
+            ("", "it is empty"),
+            ("{}", "list: missing"),
+            (r#"{"list":null}"#, "list: missing"),
+            (r#"{"list":{"a":1}}"#, "list: expected a list, got {\"a\":1}"),
+            (r#"{"list":[1"#, "it breaks off before its end"),
+            (" <p>", "an HTML page, not JSON: is BACKEND_URL right? It has to include /api"),
+        ] {
+            assert_eq!(list(body.as_bytes()).unwrap_err(), error, "{body}");
+        }
+        assert!(list(b"{\"list\":[\"\xff\"]}").is_err());
+    }
+
+    #[test]
+    fn a_field_is_found_whatever_is_around_it() {
+        let raw: &RawValue = serde_json::from_str(r#"{"a":null,"p\u0069ng":{"x":1},"z":[]}"#).unwrap();
+        assert_eq!(field(raw, "ping").unwrap().unwrap().get(), r#"{"x":1}"#);
+        assert!(field(raw, "a").unwrap().is_none());
+        assert!(field(raw, "b").unwrap().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn values_read_back_as_they_were(value: f64, micros in -4_000_000_000_000_000_i64..4_000_000_000_000_000) {
+            prop_assume!(value.is_finite());
+            let time = Timestamp::from_micros(micros);
+            let samples = [Sample { path: Path::new("a.b").unwrap(), value, time }];
+            let body = String::from_utf8(values(&samples, StoreMode::Put)).unwrap();
+            // The standard library reads floats exactly, which serde_json does not.
+            let number = |name: &str| -> f64 {
+                let text = body.split_once(&format!("\"{name}\":")).unwrap().1;
+                text.split([',', '}']).next().unwrap().parse().unwrap()
+            };
+            prop_assert_eq!(number("v"), value);
+            #[expect(clippy::cast_possible_truncation, reason = "microseconds of these years fit")]
+            let back = (number("t") * 1e6).round() as i64;
+            prop_assert!(serde_json::from_str::<Value>(&body).is_ok());
+            prop_assert_eq!(back, micros);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What a refresh of the configuration costs: requests, time, CPU, memory.
+//!
+//! ```text
+//! cargo bench --bench refresh
+//! ```
+//!
+//! The backend is this same program, started again as a process of its own, so that what it needs is not counted. It
+//! sends canned lists, each 5 ms after it was asked for.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use grafoleancollector::benching::Refresher;
+use grafoleancollector::{Protocol, UserId};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+/// How long the backend takes for an answer.
+const DELAY: Duration = Duration::from_millis(5);
+const BOT: u64 = 1_787_087_446;
+/// Says that this process is to be the backend: for how many entities, and whether they share one sensor.
+const BACKEND: &str = "--serve";
+
+type Error = Box<dyn std::error::Error>;
+
+#[derive(Deserialize, Clone)]
+#[expect(dead_code, reason = "only its reading matters")]
+struct Credential {
+    n_packets: u32,
+    timeout: f64,
+}
+
+#[derive(Deserialize, Clone)]
+struct Sensor {}
+
+struct Ping;
+
+impl Protocol for Ping {
+    const SLUG: &'static str = "ping";
+    type Credential = Credential;
+    type Sensor = Sensor;
+}
+
+fn main() -> Result<(), Error> {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, flag, entities, shared] = args.as_slice()
+        && flag == BACKEND
+    {
+        return serve(entities.parse()?, shared.parse()?);
+    }
+    if let [_, flag, entities, shared] = args.as_slice()
+        && flag == "--measure"
+    {
+        return measure(entities.parse()?, shared.parse()?);
+    }
+    println!("| entities | sensors | lists | requests | first | again | CPU of one | peak memory, both |");
+    println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
+    // Each in a process of its own: peak memory never goes down again.
+    for (entities, shared) in [(1_000, false), (100_000, true), (100_000, false)] {
+        let status = Command::new(std::env::current_exe()?)
+            .args(["--measure", &entities.to_string(), &shared.to_string()])
+            .status()?;
+        if !status.success() {
+            return Err("a measurement failed".into());
+        }
+    }
+    Ok(())
+}
+
+/// Refreshes twice, so that the second time the entities of the first are still there.
+fn measure(entities: usize, shared: bool) -> Result<(), Error> {
+    let mut backend = Backend::start(entities, shared)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let refresher = Refresher::new(&format!("http://{}/api", backend.addr), "t", UserId::new(BOT))?;
+    let (cpu_before, begin) = (cpu_seconds()?, Instant::now());
+    let first = runtime.block_on(refresher.fetch::<Ping>())?;
+    let (first_cpu, first_took) = (cpu_seconds()? - cpu_before, begin.elapsed());
+    let (requests, bytes) = backend.asked()?;
+    let (cpu_before, begin) = (cpu_seconds()?, Instant::now());
+    let again = runtime.block_on(refresher.fetch::<Ping>())?;
+    let (again_cpu, again_took) = (cpu_seconds()? - cpu_before, begin.elapsed());
+    assert_eq!((first.len(), again.len()), (entities, entities));
+    println!(
+        "| {entities} | {} | {:.1} MB | {requests} | {:.0} ms | {:.0} ms | {:.2} s | {:.0} MB |",
+        if shared { "one shared".to_owned() } else { format!("{entities}") },
+        bytes as f64 / 1e6,
+        first_took.as_secs_f64() * 1e3,
+        again_took.as_secs_f64() * 1e3,
+        first_cpu.max(again_cpu),
+        peak_memory_mb()?,
+    );
+    Ok(())
+}
+
+struct Backend {
+    addr: String,
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Backend {
+    fn start(entities: usize, shared: bool) -> Result<Self, Error> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([BACKEND, &entities.to_string(), &shared.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
+        let mut addr = String::new();
+        output.read_line(&mut addr)?;
+        Ok(Self { addr: addr.trim().to_owned(), child, output })
+    }
+
+    /// Requests and bytes sent so far.
+    fn asked(&mut self) -> Result<(usize, usize), Error> {
+        self.child.stdin.as_mut().ok_or("no input")?.write_all(b"\n")?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        let (requests, bytes) = line.trim().split_once(' ').ok_or("no numbers")?;
+        Ok((requests.parse()?, bytes.parse()?))
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(entities: usize, shared: bool) -> Result<(), Error> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    let bodies = Arc::new(bodies(entities, shared));
+    let counts = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let asked = counts.clone();
+    std::thread::spawn(move || {
+        for _ in std::io::stdin().lines() {
+            println!("{} {}", asked.0.load(Ordering::Relaxed), asked.1.load(Ordering::Relaxed));
+        }
+    });
+    for stream in listener.incoming() {
+        let (stream, bodies, counts) = (stream?, bodies.clone(), counts.clone());
+        std::thread::spawn(move || {
+            let _ = answer(stream, &bodies, &counts);
+        });
+    }
+    Ok(())
+}
+
+fn answer(
+    mut stream: TcpStream,
+    bodies: &HashMap<String, String>,
+    counts: &(AtomicUsize, AtomicUsize),
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut seen, mut buffer) = (Vec::new(), [0; 4_096]);
+    loop {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        seen.extend_from_slice(&buffer[..count]);
+        if !seen.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let request = String::from_utf8_lossy(&seen).into_owned();
+        seen.clear();
+        let path = request.split([' ', '?']).nth(1).unwrap_or_default();
+        let body = bodies.get(path).map_or("", String::as_str);
+        std::thread::sleep(DELAY);
+        counts.0.fetch_add(1, Ordering::Relaxed);
+        counts.1.fetch_add(body.len(), Ordering::Relaxed);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body.as_bytes())?;
+    }
+}
+
+/// The answers, as the backend writes them.
+fn bodies(entities: usize, shared: bool) -> HashMap<String, String> {
+    let list = |count: usize, record: &dyn Fn(&mut String, usize)| {
+        let mut list = r#"{"list":["#.to_owned();
+        for index in 0..count {
+            if index > 0 {
+                list.push(',');
+            }
+            record(&mut list, index);
+        }
+        list + "]}"
+    };
+    let accounts = r#"{"list":[{"id":1507890873,"name":"First account"}]}"#.to_owned();
+    let devices = list(entities, &|list, index| {
+        let sensor = 533_711_934 + if shared { 0 } else { index };
+        let (id, high, low) = (234_739_785 + index, index / 250, index % 250);
+        let _ = write!(
+            list,
+            r#"{{"id":{id},"name":"router-{index}.example.org","entity_type":"device","parent":null,"details":{{"ipv4":"127.20.{high}.{low}"}},"protocols":{{"ping":{{"credential":1188952909,"bot":{BOT},"sensors":[{{"sensor":{sensor},"interval":null}}]}}}}}}"#
+        );
+    });
+    let credentials = r#"{"list":[{"id":1188952909,"name":"Default ICMP ping credential (3 packets)","protocol":"ping","details":{"n_packets":"3","sleep_packets":"1.0","timeout":"1.0","retry":"0"}}]}"#.to_owned();
+    let sensors = list(if shared { 1 } else { entities }, &|list, index| {
+        let id = 533_711_934 + index;
+        let _ = write!(
+            list,
+            r#"{{"id":{id},"name":"ICMP ping sensor","protocol":"ping","default_interval":60,"details":{{}}}}"#
+        );
+    });
+    let below = "/api/accounts";
+    HashMap::from([
+        (below.to_owned(), accounts),
+        (format!("{below}/1507890873/entities"), devices),
+        (format!("{below}/1507890873/credentials"), credentials),
+        (format!("{below}/1507890873/sensors"), sensors),
+    ])
+}
+
+/// The CPU time of this process so far: user and system, fields 14 and 15 of its stat.
+fn cpu_seconds() -> Result<f64, Error> {
+    /// Clock ticks a second; Linux has had 100 for all programs since 2.6.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit_once(") ").ok_or("no stat")?.1.split(' ').collect();
+    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / TICKS)
+}
+
+fn peak_memory_mb() -> Result<f64, Error> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}

@@ -1,0 +1,48 @@
+//! What the fuzz targets call: the readers of answers, on any bytes.
+
+use serde::Deserialize;
+
+use super::job_configs;
+use super::{AccountId, UserId, wire};
+use crate::protocol::Protocol;
+
+#[derive(Deserialize, Clone)]
+#[expect(dead_code, reason = "only its reading matters")]
+struct Credential {
+    n_packets: Option<u32>,
+    timeout: Option<f64>,
+    version: Option<Version>,
+}
+
+#[derive(Deserialize, Clone)]
+enum Version {
+    #[serde(rename = "snmpv1")]
+    V1,
+    #[serde(rename = "snmpv2c")]
+    V2c,
+}
+
+#[derive(Deserialize, Clone)]
+#[expect(dead_code, reason = "only its reading matters")]
+struct Sensor {
+    oids: Option<Vec<(String, u16)>>,
+    expression: Option<String>,
+}
+
+struct Fuzzed;
+
+impl Protocol for Fuzzed {
+    const SLUG: &'static str = "ping";
+    type Credential = Credential;
+    type Sensor = Sensor;
+}
+
+/// Reads `answer` as every answer that there is: as accounts, as an entity list with the lists that follow it
+/// after a byte 0, as a profile, as a status.
+pub fn wire(answer: &[u8]) {
+    let _ = wire::read_profile(answer);
+    let _ = wire::read_status(answer);
+    let mut lists = answer.split(|byte| *byte == 0).map(<[u8]>::to_vec);
+    let mut next = || lists.next().unwrap_or_else(|| br#"{"list":[]}"#.to_vec());
+    job_configs::read_any::<Fuzzed>(AccountId::new(1), UserId::new(1), next(), next(), next());
+}
