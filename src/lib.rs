@@ -12,7 +12,10 @@ pub mod telemetry;
 
 pub use backend::{AccountId, Api, ApiError, CredentialId, EntityId, Resource, SensorId, UserId};
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use delivery::OutboxError;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use delivery::internals;
+pub use delivery::{DeliveryMode, DeliveryModeError, Outbox, OutboxError};
 pub use error::{FetchError, JobError, SettingProblem, StartError};
 pub use job::{Job, Run};
 pub use protocol::{Details, Entity, Protocol, Sensor};
