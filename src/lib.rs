@@ -23,7 +23,10 @@ pub use backend::fuzzing;
 pub use backend::{AccountId, Api, ApiError, CredentialId, EntityId, Resource, SensorId, UserId};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use context::Context;
-pub use delivery::OutboxError;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use delivery::internals;
+pub use delivery::{DeliveryMode, DeliveryModeError, Outbox, OutboxError};
 pub use error::{FetchError, JobError, SettingProblem, StartError};
 pub use job::{Job, Run};
 pub use protocol::{Details, Entity, Protocol, Sensor};

@@ -1,0 +1,434 @@
+//! Delivers one account's samples: live ones first, the backlog at a bounded rate, one request at a time.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::backoff::Backoff;
+use super::batch::{self, BATCH_SAMPLES, Fate, Load};
+use super::ledger::Aside;
+use super::outbox::shelf::Seq;
+use super::triage::{self, Judgement, Kind, Setback, Stop};
+use super::{Core, Status};
+use crate::backend::{AccountId, ApiError};
+use crate::sample::Sample;
+
+/// Live samples are gathered this long before the next request: five small requests a second at most, and
+/// nobody sees the difference in a chart.
+const GATHER: Duration = Duration::from_millis(200);
+/// How often a stopped account is tried: a person who granted a permission sees the effect within a minute.
+const PROBE: Duration = Duration::from_secs(60);
+/// The longest wait between two attempts at a parcel that alone keeps failing.
+const SICK_CAP: Duration = Duration::from_secs(600);
+/// Samples in a row that may fail alone before it is the backend's trouble.
+const LOCAL_FAILURES: u32 = 10;
+/// How many such parcels are remembered.
+const SICK_PARCELS: usize = 10_000;
+/// When all that is left to do cannot be done now, it is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope.
+const DRAIN_ATTEMPTS: u32 = 2;
+const DRAIN_WAIT: Duration = Duration::from_secs(5);
+
+pub(crate) struct Courier {
+    account: AccountId,
+    core: Arc<Core>,
+    bell: Arc<Notify>,
+    backoff: Backoff,
+    /// Samples in a request: halved when requests fail that may be too large, doubled when one is stored.
+    limit: usize,
+    /// Nothing is sent before this, after a setback.
+    pause: Option<Instant>,
+    /// Since when nothing goes through, and why.
+    setback: Option<(Instant, Judgement)>,
+    sick: HashMap<Seq, Sick>,
+    suspects: HashMap<Seq, Suspect>,
+    /// Stored requests.
+    successes: u64,
+    refused_in_a_row: u32,
+    failed_in_a_row: u32,
+    live_sent: Option<Instant>,
+    /// The backlog holds nothing that could be sent before this.
+    backlog_blocked: Option<Instant>,
+    /// The drain that was noticed, and attempts that failed in it.
+    drain: (u64, u32),
+}
+
+/// A parcel whose requests fail for no known reason.
+#[derive(Clone, Copy, Default, Debug)]
+struct Sick {
+    failures: u32,
+    /// Its samples that failed alone since the last round: when all did, they are left in peace for a while.
+    tried: usize,
+    rounds: u32,
+    not_before: Option<Instant>,
+    /// Stored requests when it failed last.
+    successes: u64,
+}
+
+/// A parcel with samples that were refused while nothing was accepted. It is tried again when the backend has
+/// shown that it accepts something, or after a while.
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    /// Stored requests when it was refused.
+    successes: u64,
+    not_before: Instant,
+}
+
+impl Sick {
+    /// How many of its samples are sent together: half as many after each failure, until those are found that
+    /// fail alone.
+    fn limit(&self) -> usize {
+        (BATCH_SAMPLES >> self.failures.min(10)).max(1)
+    }
+}
+
+impl Courier {
+    pub(crate) fn new(account: AccountId, core: Arc<Core>) -> Self {
+        let bell = core.outbox.bell(account);
+        Self {
+            account,
+            core,
+            bell,
+            backoff: Backoff::new(),
+            limit: BATCH_SAMPLES,
+            pause: None,
+            setback: None,
+            sick: HashMap::new(),
+            suspects: HashMap::new(),
+            successes: 0,
+            refused_in_a_row: 0,
+            failed_in_a_row: 0,
+            live_sent: None,
+            backlog_blocked: None,
+            drain: (0, 0),
+        }
+    }
+
+    /// Delivers until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut stop = self.core.stop.subscribe();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.work() => {}
+        }
+    }
+
+    async fn work(&mut self) {
+        loop {
+            self.wait_out_the_pause().await;
+            let load = self.next_load().await;
+            let setback = self.deliver(load).await;
+            if let Some(setback) = setback {
+                self.suffer(&setback);
+            }
+            self.core.changed();
+        }
+    }
+
+    /// Sleeps until the next attempt is due. A drain that begins, or a token that is good again, ends it.
+    async fn wait_out_the_pause(&mut self) {
+        let mut good_tokens = self.core.good_tokens.subscribe();
+        while let Some(until) = self.pause {
+            if self.drain_began() || until <= Instant::now() {
+                self.pause = None;
+                return;
+            }
+            let token = matches!(self.setback, Some((_, Judgement::Stopped(Stop::Token))));
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = self.bell.notified() => {}
+                _ = good_tokens.changed(), if token => self.pause = None,
+            }
+        }
+    }
+
+    /// Whether a drain began since the last look: then everything is tried once, at once.
+    fn drain_began(&mut self) -> bool {
+        let drain = self.core.drain();
+        if drain == self.drain.0 {
+            return false;
+        }
+        self.drain = (drain, 0);
+        self.backlog_blocked = None;
+        for sick in self.sick.values_mut() {
+            sick.not_before = None;
+        }
+        drain != 0
+    }
+
+    /// Waits for something to deliver.
+    async fn next_load(&mut self) -> Load {
+        loop {
+            self.drain_began();
+            let draining = self.drain.0 != 0;
+            let now = Instant::now();
+            let level = self.core.outbox.level(self.account);
+            let mut wake = None;
+            if level.live > 0 {
+                let ripe = self.live_sent.map_or(now, |sent| sent + GATHER);
+                if draining || now >= ripe || level.live >= BATCH_SAMPLES {
+                    let parcels = self.core.outbox.take_live(self.account, self.limit);
+                    if !parcels.is_empty() {
+                        self.live_sent = Some(now);
+                        return self.unpack(parcels);
+                    }
+                } else {
+                    wake = Some(ripe);
+                }
+            }
+            if level.waiting > level.live {
+                let rate = if draining { None } else { Some(self.core.pace.due()) };
+                let due = rate.max(self.backlog_blocked).unwrap_or(now);
+                if now >= due {
+                    if let Some(load) = self.backlog(draining).await {
+                        return load;
+                    }
+                    let due =
+                        self.sick.values().filter_map(|sick| sick.not_before).filter(|due| *due > now).min();
+                    self.backlog_blocked = Some(due.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN));
+                    continue;
+                }
+                wake = Some(wake.map_or(due, |wake: Instant| wake.min(due)));
+            }
+            if draining {
+                self.core.drained(self.account, self.drain.0);
+            }
+            self.core.changed();
+            match wake {
+                Some(wake) => tokio::select! {
+                    () = sleep_until(wake) => {}
+                    () = self.bell.notified() => {}
+                },
+                None => self.bell.notified().await,
+            }
+        }
+    }
+
+    async fn backlog(&mut self, draining: bool) -> Option<Load> {
+        let now = Instant::now();
+        let successes = self.successes;
+        let sick = self.sick.iter().filter(|(_, sick)| sick.not_before.is_some_and(|due| due > now));
+        let suspects = self.suspects.iter().filter(|(_, s)| s.successes == successes && s.not_before > now);
+        let skip: HashSet<Seq> = sick.map(|(seq, _)| *seq).chain(suspects.map(|(seq, _)| *seq)).collect();
+        let parcels = self.core.outbox.take_backlog(self.account, self.limit, skip).await;
+        if parcels.is_empty() {
+            return None;
+        }
+        if !draining {
+            self.core.pace.spend(parcels.iter().map(|parcel| parcel.samples.len()).sum());
+        }
+        Some(self.unpack(parcels))
+    }
+
+    fn unpack(&self, parcels: Vec<super::outbox::shelf::Parcel>) -> Load {
+        let (load, duplicates) = Load::new(parcels);
+        for sample in duplicates {
+            let words = "another value at the same path and time was sent".to_owned();
+            self.core.ledger.set_aside(self.account, &sample, Aside::Duplicate, words);
+        }
+        load
+    }
+
+    /// Sends a load in batches, as far as it goes, and tells the outbox what became of it.
+    async fn deliver(&mut self, mut load: Load) -> Option<Setback> {
+        let before = self.successes;
+        let all = 0..load.samples.len();
+        let mut setback = None;
+        let mut from = 0;
+        while from < all.end && setback.is_none() {
+            let sick = load.seqs(all.clone()).filter_map(|seq| self.sick.get(&seq)).map(Sick::limit).min();
+            let limit = self.limit.min(sick.unwrap_or(BATCH_SAMPLES));
+            let to = from + batch::cut(&load.samples[from..], limit, self.core.options.mode);
+            let mut row = self.refused_in_a_row;
+            setback = triage::send(self, &mut load, from..to, &mut row).await.err();
+            self.refused_in_a_row = row;
+            from = to;
+        }
+        if let Some(setback) = &mut setback {
+            self.blame(&load, setback);
+        }
+        self.judge_refused(&mut load, before, setback.as_ref());
+        let settled = load.settle();
+        for item in settled.iter().filter(|item| matches!(item.rest, super::outbox::Rest::Nothing)) {
+            self.sick.remove(&item.seq);
+            self.suspects.remove(&item.seq);
+        }
+        self.core.outbox.settle(self.account, settled).await;
+        if self.successes > before {
+            self.backlog_blocked = None;
+        }
+        setback
+    }
+
+    /// Sets aside what was refused, if the backend accepted something in the same load or since it refused the
+    /// same before: otherwise the backend may refuse everything, and it is kept.
+    fn judge_refused(&mut self, load: &mut Load, before: u64, setback: Option<&Setback>) {
+        let refuses_all = matches!(
+            setback.map(|setback| &setback.judgement),
+            Some(Judgement::Trouble { kind: Kind::RefusesAll, .. })
+        );
+        for (at, words) in std::mem::take(&mut load.refused) {
+            let seqs: Vec<Seq> = load.seqs(at..at + 1).collect();
+            let accepts = |suspect: &Suspect| suspect.successes < self.successes;
+            let known = seqs.iter().any(|seq| self.suspects.get(seq).is_some_and(accepts));
+            if known || (self.successes > before && !refuses_all) {
+                load.fates[at] = Fate::SetAside;
+                self.core.ledger.set_aside(self.account, &load.samples[at], Aside::Refused, words);
+                continue;
+            }
+            if let Some(unsaid) = self.core.ledger.kept.may_say(1) {
+                let (account, path) = (self.account, load.samples[at].path.as_str());
+                tracing::warn!(%account, path, unsaid,
+                    "a sample was refused, and nothing was accepted since: it is kept until the backend accepts \
+                     another one: {words}");
+            }
+            for seq in seqs {
+                let not_before = Instant::now() + LOOK_AGAIN;
+                self.suspects.insert(seq, Suspect { successes: self.successes, not_before });
+            }
+        }
+    }
+
+    /// Takes note of the parcels that may have caused a failure. When the account is fine otherwise, it is
+    /// theirs alone: the courier goes on, and they are tried later.
+    fn blame(&mut self, load: &Load, setback: &mut Setback) {
+        let Judgement::Trouble { smaller: true, .. } = setback.judgement else { return };
+        let alone = setback.range.len() == 1;
+        self.failed_in_a_row += 1;
+        let mut local = true;
+        if self.sick.len() >= SICK_PARCELS {
+            self.sick.clear();
+        }
+        for seq in load.seqs(setback.range.clone()) {
+            let known = self.sick.get(&seq).copied();
+            let others_pass = known.is_some_and(|sick| sick.successes < self.successes);
+            local &= others_pass || (known.is_some() && alone && self.failed_in_a_row <= LOCAL_FAILURES);
+            let mut sick = known.unwrap_or_default();
+            sick.failures += 1;
+            sick.successes = self.successes;
+            if alone {
+                sick.tried += 1;
+                if sick.tried >= load.left(seq) {
+                    sick.tried = 0;
+                    sick.rounds += 1;
+                    let wait = Duration::from_secs(1 << sick.rounds.min(10)).min(SICK_CAP);
+                    sick.not_before = Some(Instant::now() + wait);
+                }
+            }
+            self.sick.insert(seq, sick);
+        }
+        if local && let Judgement::Trouble { retry_after, .. } = &mut setback.judgement {
+            tracing::debug!(account = %self.account, "a parcel fails where others pass: {}", setback.words);
+            *retry_after = Some(Duration::ZERO);
+        }
+    }
+
+    /// After a setback: what waits is backlog now, and nothing is sent for a while.
+    fn suffer(&mut self, setback: &Setback) {
+        let now = Instant::now();
+        self.backlog_blocked = None;
+        let (wait, over) = match &setback.judgement {
+            Judgement::Trouble { retry_after: Some(Duration::ZERO), smaller: true, .. } => return,
+            Judgement::Trouble { retry_after, smaller, .. } => {
+                if *smaller {
+                    self.limit = (self.limit / 2).max(1);
+                }
+                let wait = self.backoff.next(*retry_after);
+                self.drain.1 += 1;
+                (wait, self.drain.1 >= DRAIN_ATTEMPTS || wait > DRAIN_WAIT)
+            }
+            Judgement::Stopped(_) | Judgement::Samples => (PROBE, true),
+        };
+        self.core.outbox.demote(self.account);
+        self.pause = Some(now + wait);
+        let before = self.setback.as_ref();
+        let since = before.map_or(now, |(since, _)| *since);
+        if before.is_none_or(|(_, judgement)| !alike(judgement, &setback.judgement)) {
+            self.say(setback);
+        }
+        self.setback = Some((since, setback.judgement.clone()));
+        let wall = self.core.clock.now().minus(now.duration_since(since));
+        let why = setback.to_string();
+        self.core.set_status(
+            self.account,
+            match setback.judgement {
+                Judgement::Stopped(stop) => Status::Stopped { since: wall, stop, why },
+                _ => Status::BackingOff { since: wall, why },
+            },
+        );
+        if over && self.drain.0 != 0 {
+            self.core.drained(self.account, self.drain.0);
+        }
+    }
+
+    fn say(&self, setback: &Setback) {
+        let (account, waiting) = (self.account, self.core.outbox.level(self.account).waiting);
+        match setback.judgement {
+            Judgement::Stopped(Stop::Token) => {
+                if self.core.say_bad_token() {
+                    tracing::error!(
+                        "delivery stops: the backend refuses the bot's token; samples are kept, and it is \
+                         tried every minute: {setback}"
+                    );
+                }
+            }
+            Judgement::Stopped(Stop::Permission) => {
+                let method = self.core.options.mode.method();
+                tracing::error!(%account, waiting,
+                    "delivery to account {account} stops: the bot needs the permission {method} on \
+                     accounts/{account}/values; samples are kept, and it is tried every minute: {setback}");
+            }
+            Judgement::Stopped(Stop::Account) => tracing::error!(%account, waiting,
+                "delivery to account {account} stops: the backend does not know it; samples are kept, and it is \
+                 tried every minute: {setback}"),
+            _ => tracing::warn!(%account, waiting,
+                "samples cannot be delivered; they are kept and tried again: {setback}"),
+        }
+    }
+
+    /// A request was stored.
+    fn succeed(&mut self, samples: usize) {
+        self.successes += 1;
+        self.failed_in_a_row = 0;
+        self.limit = (self.limit * 2).min(BATCH_SAMPLES);
+        self.drain.1 = 0;
+        self.core.ledger.requests_stored.inc();
+        self.core.ledger.stored.add(samples as u64);
+        if let Some((since, judgement)) = self.setback.take() {
+            self.backoff.reset();
+            let waiting = self.core.outbox.level(self.account).waiting;
+            tracing::info!(account = %self.account, after = ?since.elapsed(), waiting,
+                "samples are delivered again");
+            if judgement == Judgement::Stopped(Stop::Token) {
+                self.core.token_is_good();
+            }
+            self.core.set_status(self.account, Status::Delivering);
+        }
+    }
+}
+
+impl triage::Sender for Courier {
+    async fn send(&mut self, samples: &[Sample]) -> Result<(), ApiError> {
+        let result = {
+            let _permit = self.core.requests.acquire().await;
+            self.core.api.store(self.account, samples).await
+        };
+        match &result {
+            Ok(()) => self.succeed(samples.len()),
+            Err(_) => self.core.ledger.requests_failed.inc(),
+        }
+        result
+    }
+}
+
+/// Whether two setbacks are the same to a person.
+fn alike(a: &Judgement, b: &Judgement) -> bool {
+    match (a, b) {
+        (Judgement::Trouble { kind: a, .. }, Judgement::Trouble { kind: b, .. }) => a == b,
+        _ => a == b,
+    }
+}

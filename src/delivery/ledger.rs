@@ -1,0 +1,116 @@
+//! The books of delivery: what was accepted, stored and set aside, in numbers and in words.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Serialize, Serializer};
+
+use super::seldom::Seldom;
+use crate::backend::AccountId;
+use crate::clock::Timestamp;
+use crate::sample::Sample;
+use crate::telemetry::{Counter, MetricsText};
+
+/// Samples set aside that are remembered by name: enough to see a pattern.
+const REMEMBERED: usize = 50;
+/// Samples set aside that are named in the log within a minute.
+const NAMED_A_MINUTE: u32 = 20;
+
+/// Why a sample is never sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Aside {
+    /// The backend refused it.
+    Refused,
+    /// Another value at the same path and time was sent along with it.
+    Duplicate,
+}
+
+impl Aside {
+    const ALL: [(Self, &'static str); 2] = [(Self::Refused, "refused"), (Self::Duplicate, "duplicate")];
+}
+
+/// A sample that was set aside.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SetAside {
+    pub(crate) account: AccountId,
+    pub(crate) path: String,
+    pub(crate) value: f64,
+    #[serde(serialize_with = "as_text")]
+    pub(crate) measured: Timestamp,
+    pub(crate) why: Aside,
+    /// The backend's words.
+    pub(crate) words: String,
+}
+
+pub(crate) fn as_text<S: Serializer>(value: &impl std::fmt::Display, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(value)
+}
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) accepted: Counter,
+    pub(crate) stored: Counter,
+    set_aside: [Counter; 2],
+    pub(crate) requests_stored: Counter,
+    pub(crate) requests_failed: Counter,
+    last: Mutex<VecDeque<SetAside>>,
+    named: Seldom,
+    pub(crate) kept: Seldom,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            accepted: Counter::default(),
+            stored: Counter::default(),
+            set_aside: Default::default(),
+            requests_stored: Counter::default(),
+            requests_failed: Counter::default(),
+            last: Mutex::default(),
+            named: Seldom::new(NAMED_A_MINUTE),
+            kept: Seldom::new(1),
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn set_aside(&self, account: AccountId, sample: &Sample, why: Aside, words: String) {
+        self.set_aside[why as usize].inc();
+        let path = sample.path.as_str();
+        if let Some(unnamed) = self.named.may_say(1) {
+            tracing::warn!(%account, path, value = sample.value, measured = %sample.time, unnamed,
+                "a sample is set aside: {words}");
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() == REMEMBERED {
+            last.pop_front();
+        }
+        let (path, value, measured) = (path.to_owned(), sample.value, sample.time);
+        last.push_back(SetAside { account, path, value, measured, why, words });
+    }
+
+    pub(crate) fn set_aside_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Aside::ALL.iter().map(|(why, label)| (*label, self.set_aside[*why as usize].get()))
+    }
+
+    /// The samples set aside last, the newest at the end.
+    pub(crate) fn last_set_aside(&self) -> Vec<SetAside> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    pub(crate) fn write_metrics(&self, out: &mut MetricsText) {
+        out.counter("grafolean_samples_accepted_total", "Samples accepted for delivery.", &self.accepted);
+        out.counter("grafolean_samples_stored_total", "Samples that the backend stored.", &self.stored);
+        let requests = "grafolean_store_requests_total";
+        out.family(requests, "counter", "Requests to store samples, by result.");
+        for (result, counter) in [("stored", &self.requests_stored), ("failed", &self.requests_failed)] {
+            out.sample(requests, &[("result", result)], float(counter.get()));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
+pub(crate) fn float(n: u64) -> f64 {
+    n as f64
+}

@@ -1,0 +1,429 @@
+//! Where samples wait for the backend: in memory, or in a file that survives the process.
+
+mod codec;
+mod keeper;
+mod memory;
+pub(crate) mod shelf;
+mod sqlite;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use self::memory::Memory;
+use self::shelf::{Level, Parcel, Seq, Shelf};
+use self::sqlite::Sqlite;
+use super::seldom::Seldom;
+use crate::backend::AccountId;
+use crate::clock::{Clock, Timestamp};
+use crate::sample::Sample;
+use crate::telemetry::{Counter, Gauge};
+
+/// Half a million samples: a bot with 1,000 values a minute outlives 8 hours of outage with them. They take
+/// some 50 MB.
+const MAX_SAMPLES: usize = 500_000;
+/// A week: longer than any weekend. Older values seldom help anybody.
+const KEEP_FOR: Duration = Duration::from_secs(7 * 86_400);
+/// 1 GiB: some 50 million samples at 20 bytes each, and no disk is filled by it.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Where samples wait until the backend has stored them.
+///
+/// ```
+/// use std::time::Duration;
+/// use grafoleancollector::Outbox;
+/// let volatile = Outbox::memory().max_samples(100_000);
+/// let durable = Outbox::sqlite("/var/lib/my-bot").keep_for(Duration::from_secs(86_400)).max_bytes(100 << 20);
+/// # let _ = (volatile, durable);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    directory: Option<PathBuf>,
+    max_samples: usize,
+    keep_for: Duration,
+    max_bytes: u64,
+    /// Makes the disk full, for tests.
+    max_pages: Option<u32>,
+}
+
+impl Outbox {
+    /// Samples wait in memory and are lost with the process. Above [`max_samples`](Self::max_samples) the
+    /// oldest are dropped, and counted.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self {
+            directory: None,
+            max_samples: MAX_SAMPLES,
+            keep_for: KEEP_FOR,
+            max_bytes: MAX_BYTES,
+            max_pages: None,
+        }
+    }
+
+    /// Samples wait in the file `outbox.sqlite` in `directory`, which is made if it is missing. An accepted
+    /// sample survives the death of the process at any moment.
+    ///
+    /// While the file cannot be written (the disk is full), samples wait in memory, up to
+    /// [`max_samples`](Self::max_samples).
+    #[must_use]
+    pub fn sqlite(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: Some(directory.into()), ..Self::memory() }
+    }
+
+    /// How many samples wait in memory at most: 500,000 unless set.
+    #[must_use]
+    pub const fn max_samples(mut self, samples: usize) -> Self {
+        self.max_samples = samples;
+        self
+    }
+
+    /// How old samples in a file may grow before they are dropped: 7 days unless set.
+    #[must_use]
+    pub const fn keep_for(mut self, age: Duration) -> Self {
+        self.keep_for = age;
+        self
+    }
+
+    /// How many bytes samples in a file may take before the oldest are dropped: 1 GiB unless set.
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn max_pages(mut self, pages: u32) -> Self {
+        self.max_pages = Some(pages);
+        self
+    }
+
+    /// Opens it for the backend at `backend_url`.
+    pub(crate) fn open(self, backend_url: &str, clock: Arc<dyn Clock>) -> Result<OpenOutbox, OutboxError> {
+        let shared = Arc::new(Shared::default());
+        let kind = match &self.directory {
+            None => Kind::Memory(Memory::new(Arc::clone(&shared), self.max_samples)),
+            Some(directory) => {
+                Kind::Sqlite(Sqlite::open(directory, &self, backend_url, clock, Arc::clone(&shared))?)
+            }
+        };
+        Ok(OpenOutbox { kind, shared })
+    }
+}
+
+/// The place where samples wait cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// The directory is missing and cannot be made.
+    #[error("cannot create the directory {}", directory.display())]
+    Create {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nothing can be written in the directory.
+    #[error("cannot write {}", file.display())]
+    NotWritable {
+        /// The file that could not be written.
+        file: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another process has it open.
+    #[error("{} is in use by another bot: give each bot a directory of its own", directory.display())]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The file is no database, or a damaged one.
+    #[error(
+        "{} is damaged: move it away to start with an empty one (what waits in it is not delivered then)",
+        file.display()
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// How it was found.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A newer version of this library wrote it.
+    #[error(
+        "{} has format version {found}, this program knows {known}: use the newer program again, \
+         or move the file away",
+        file.display()
+    )]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The newest known format version.
+        known: u32,
+    },
+    /// Samples for another backend wait in it.
+    #[error(
+        "{waiting} samples for another backend, {backend}, wait in {}: let the bot deliver them there first, \
+         or move the file away",
+        file.display()
+    )]
+    OtherBackend {
+        /// The file.
+        file: PathBuf,
+        /// The backend that they are for.
+        backend: String,
+        /// How many they are.
+        waiting: u64,
+    },
+}
+
+/// Why samples were dropped undelivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dropped {
+    /// The memory outbox was full.
+    Full,
+    /// They grew older than the outbox keeps them.
+    Age,
+    /// The outbox file reached its size limit.
+    Size,
+    /// The file could not be written, and the memory in its place was full.
+    Overflow,
+}
+
+impl Dropped {
+    pub(crate) const ALL: [Self; 4] = [Self::Full, Self::Age, Self::Size, Self::Overflow];
+
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Age => "age",
+            Self::Size => "size",
+            Self::Overflow => "overflow",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Full => "the outbox in memory is full: the oldest samples are dropped",
+            Self::Age => "samples are too old to be kept and are dropped",
+            Self::Size => "the outbox file has reached its size limit: the oldest samples are dropped",
+            Self::Overflow => {
+                "the outbox file cannot be written, and the memory in its place is full: \
+                 the oldest samples are dropped"
+            }
+        }
+    }
+}
+
+/// What all parts of an outbox know.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    shelf: Mutex<Shelf>,
+    dropped: [Counter; Dropped::ALL.len()],
+    say_dropped: [Seldom; Dropped::ALL.len()],
+    /// Samples whose parcel could not be read back.
+    damaged: Counter,
+    disk_bytes: Gauge,
+    /// When the first sample on disk was measured, in microseconds; `i64::MAX` without one.
+    disk_oldest: AtomicI64,
+    /// Why the file cannot be written.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            shelf: Mutex::default(),
+            dropped: Default::default(),
+            say_dropped: [const { Seldom::new(1) }; Dropped::ALL.len()],
+            damaged: Counter::default(),
+            disk_bytes: Gauge::default(),
+            disk_oldest: AtomicI64::new(i64::MAX),
+            trouble: Mutex::default(),
+        }
+    }
+}
+
+impl Shared {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dropped(&self, why: Dropped, samples: usize) {
+        if samples == 0 {
+            return;
+        }
+        self.dropped[why as usize].add(samples as u64);
+        if let Some(before) = self.say_dropped[why as usize].may_say(samples as u64) {
+            tracing::warn!(samples = samples as u64 + before, "{}", why.words());
+        }
+    }
+}
+
+/// How one parcel fared.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) seq: Seq,
+    /// How many samples it had when it was taken.
+    pub(crate) had: usize,
+    pub(crate) rest: Rest,
+}
+
+/// What is left of a parcel, to be tried again.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    Nothing,
+    Unchanged(Vec<Sample>),
+    Changed(Vec<Sample>),
+}
+
+/// An outbox in use.
+#[derive(Debug)]
+pub(crate) struct OpenOutbox {
+    kind: Kind,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Memory(Memory),
+    Sqlite(Sqlite),
+}
+
+/// The outbox was closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("delivery has stopped")]
+pub(crate) struct Closed;
+
+impl OpenOutbox {
+    /// Accepts samples. When it returns, they are as safe as they get.
+    pub(crate) async fn put(&self, account: AccountId, samples: Vec<Sample>) -> Result<(), Closed> {
+        match &self.kind {
+            Kind::Memory(memory) => {
+                memory.put(account, samples);
+                // Nothing else waits here: without this, a busy producer would starve the couriers.
+                tokio::task::coop::consume_budget().await;
+                Ok(())
+            }
+            Kind::Sqlite(sqlite) => sqlite.put(account, samples).await,
+        }
+    }
+
+    /// Hands out live parcels: about `max` samples.
+    pub(crate) fn take_live(&self, account: AccountId, max: usize) -> Vec<Parcel> {
+        self.shared.shelf().take_live(account, max)
+    }
+
+    /// Hands out parcels of the backlog, about `max` samples, the oldest first; those that were tried go
+    /// behind all others.
+    pub(crate) async fn take_backlog(
+        &self,
+        account: AccountId,
+        max: usize,
+        skip: HashSet<Seq>,
+    ) -> Vec<Parcel> {
+        match &self.kind {
+            Kind::Memory(memory) => memory.take_backlog(account, max, &skip),
+            Kind::Sqlite(sqlite) => sqlite.take_backlog(account, max, skip).await,
+        }
+    }
+
+    /// Takes note of what became of parcels that were handed out.
+    pub(crate) async fn settle(&self, account: AccountId, settled: Vec<Settled>) {
+        match &self.kind {
+            Kind::Memory(memory) => memory.settle(account, settled),
+            Kind::Sqlite(sqlite) => sqlite.settle(account, settled).await,
+        }
+    }
+
+    /// What waits for `account` is backlog from now on.
+    pub(crate) fn demote(&self, account: AccountId) {
+        self.shared.shelf().demote(account);
+    }
+
+    /// Drops what is too old, writes down what could not be written before. Due every minute.
+    pub(crate) async fn sweep(&self) {
+        if let Kind::Sqlite(sqlite) = &self.kind {
+            sqlite.sweep().await;
+        }
+    }
+
+    /// Whether it needs [`sweep`](Self::sweep).
+    pub(crate) const fn needs_sweeping(&self) -> bool {
+        matches!(self.kind, Kind::Sqlite(_))
+    }
+
+    /// Closes the file, so that another may open it.
+    pub(crate) async fn close(&self) {
+        if let Kind::Sqlite(sqlite) = &self.kind {
+            sqlite.close().await;
+        }
+    }
+
+    pub(crate) fn level(&self, account: AccountId) -> Level {
+        self.shared.shelf().level(account)
+    }
+
+    pub(crate) fn bell(&self, account: AccountId) -> Arc<tokio::sync::Notify> {
+        self.shared.shelf().bell(account)
+    }
+
+    /// Accounts for which samples wait, and how many.
+    pub(crate) fn waiting(&self) -> Vec<(AccountId, usize)> {
+        self.shared.shelf().waiting().collect()
+    }
+
+    /// How many samples wait in memory only; couriers' hands not counted.
+    pub(crate) fn only_in_memory(&self) -> usize {
+        self.shared.shelf().only_here()
+    }
+
+    /// The bytes that samples take, in the file or in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        let disk = u64::try_from(self.shared.disk_bytes.get()).unwrap_or(0);
+        self.shared.shelf().only_here_bytes() + disk
+    }
+
+    /// When the first of the waiting samples was measured.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        let disk = self.shared.disk_oldest.load(Relaxed);
+        let disk = (disk != i64::MAX).then(|| Timestamp::from_micros(disk));
+        self.shared.shelf().oldest().into_iter().chain(disk).min()
+    }
+
+    /// Samples dropped undelivered, by reason.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Dropped::ALL.iter().map(|why| (why.label(), self.shared.dropped[*why as usize].get()))
+    }
+
+    /// Samples whose parcel could not be read back.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.shared.damaged.get()
+    }
+
+    /// Why the file cannot be written, while that is so.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.shared.trouble().clone()
+    }
+
+    /// The file in which samples wait.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Memory(_) => None,
+            Kind::Sqlite(sqlite) => Some(sqlite.file()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn set_max_pages(&self, pages: u32) {
+        if let Kind::Sqlite(sqlite) = &self.kind {
+            sqlite.set_max_pages(pages).await;
+        }
+    }
+}
