@@ -11,6 +11,8 @@ use crate::protocol::{Entity, Protocol};
 use crate::runtime::{Runner, Stop};
 use crate::sample::Samples;
 use crate::settings::Settings;
+use crate::start::Finding;
+use crate::telemetry::MetricsText;
 
 /// A bot: it says which jobs there are, and does them.
 ///
@@ -66,6 +68,16 @@ pub trait Collector: Sized + Send + Sync + 'static {
         cx: &Context,
     ) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
         job_configs::fetch(cx)
+    }
+
+    /// Writes metrics of the collector's own, for `/metrics`.
+    fn write_metrics(&self, out: &mut MetricsText) {
+        let _ = out;
+    }
+
+    /// What the collector finds when it looks at its surroundings (sockets, permissions), for `check`.
+    fn check(&self) -> impl Future<Output = Vec<Finding>> + Send {
+        async { Vec::new() }
     }
 
     /// Runs the bot until SIGINT or SIGTERM: the first lets runs finish and delivers what was measured, the

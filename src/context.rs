@@ -1,9 +1,13 @@
 //! What a collector works with while it lists its jobs.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::backend::job_configs::ConfigCache;
+use crate::backend::job_configs::{ConfigCache, FailedAccount};
 use crate::backend::{Api, UserId};
+use crate::protocol::{Entity, Protocol};
+use crate::telemetry::{MetricsText, Warnings};
 
 /// What a collector works with while it lists its jobs: the backend, and who it is there.
 #[derive(Clone)]
@@ -11,16 +15,80 @@ pub struct Context {
     pub(crate) api: Arc<dyn Api>,
     pub(crate) user: UserId,
     pub(crate) configs: Arc<ConfigCache>,
+    skipped: Arc<Skipped>,
 }
 
+/// What the collector itself could not use.
+#[derive(Default)]
+struct Skipped {
+    found: Mutex<HashSet<String>>,
+    said: Warnings,
+}
+
+/// Skipped entities that are kept in words. A wrong template can concern all entities of an account.
+const SKIPPED_KEPT: usize = 1_000;
+
 impl Context {
-    pub(crate) fn new(api: Arc<dyn Api>, user: UserId) -> Self {
-        Self { api, user, configs: Arc::default() }
+    /// Nobody yet: the backend has not said who we are.
+    pub(crate) fn new(api: Arc<dyn Api>) -> Self {
+        Self { api, user: UserId::new(0), configs: Arc::default(), skipped: Arc::default() }
+    }
+
+    pub(crate) fn of_user(mut self, user: UserId) -> Self {
+        self.user = user;
+        self
     }
 
     /// This bot's id in the backend.
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.user
+    }
+
+    /// Notes that an entity cannot be served, and why: name the field. It is logged once, not at every refresh,
+    /// and `check` and `/jobs` show it.
+    pub fn skip<P: Protocol>(&self, entity: &Entity<P>, why: impl fmt::Display) {
+        let mut found = self.skipped.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.len() < SKIPPED_KEPT {
+            let Entity { account, id, name, .. } = entity;
+            found.insert(format!("account {account}, entity {id} ({name}): {why}"));
+        }
+    }
+
+    /// A look at the jobs is over: what it skipped is logged, if it is new.
+    pub(crate) fn settle(&self) {
+        let found = std::mem::take(&mut *self.skipped.found.lock().unwrap_or_else(PoisonError::into_inner));
+        self.skipped.said.look(found);
+    }
+
+    /// All that is wrong with the configuration, as far as the last look found.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let report = self.configs.report();
+        let failed = report.failed.iter();
+        let failed = failed.map(|FailedAccount { id, name, error }| {
+            format!("account {id} ({name}) cannot be read: {error}")
+        });
+        let mut problems: Vec<_> = failed.chain(report.problems).collect();
+        problems.extend(self.skipped.said.list());
+        problems
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
+    pub(crate) fn write_metrics(&self, out: &mut MetricsText) {
+        let report = self.configs.report();
+        let problems = report.problem_count + self.skipped.said.list().len();
+        out.gauge("grafolean_accounts", "Accounts that this bot may see.", report.accounts as f64);
+        out.gauge(
+            "grafolean_accounts_failed",
+            "Accounts that could not be read last.",
+            report.failed.len() as f64,
+        );
+        out.gauge("grafolean_entities", "Entities that this bot serves.", report.entities as f64);
+        out.gauge("grafolean_sensors", "Sensors on these entities.", report.sensors as f64);
+        out.gauge(
+            "grafolean_config_problems",
+            "Broken parts of the configuration, which are skipped.",
+            problems as f64,
+        );
     }
 }

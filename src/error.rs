@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::backend::ApiError;
+use crate::backend::{ApiError, ClientError};
 
 type Source = Box<dyn Error + Send + Sync + 'static>;
 
@@ -96,6 +96,9 @@ pub enum StartError {
     /// Settings are missing or wrong: all of them, one a line.
     #[error("{}", lines(.0))]
     Settings(Vec<SettingProblem>),
+    /// The backend's address cannot be used, or TLS cannot be set up.
+    #[error("cannot speak to the backend at BACKEND_URL")]
+    Backend(#[source] ClientError),
     /// The backend does not know the token.
     #[error("the backend refuses the bot's token: check BOT_TOKEN or BOT_TOKEN_FROM_FILE")]
     TokenRefused(#[source] ApiError),
@@ -141,7 +144,11 @@ impl StartError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::TokenRefused(_) | Self::NotABot { .. } | Self::DataDir(_) => 78,
+            Self::Settings(_)
+            | Self::Backend(_)
+            | Self::TokenRefused(_)
+            | Self::NotABot { .. }
+            | Self::DataDir(_) => 78,
             Self::Health { .. } | Self::Collector { .. } | Self::Threads(_) => 1,
         }
     }

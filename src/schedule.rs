@@ -110,6 +110,8 @@ impl Anchor {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Grid {
     phase: i64,
+    /// Nothing ticks before it: the anchor, where there is one.
+    begin: i64,
     intervals: IntervalSet,
 }
 
@@ -146,19 +148,26 @@ impl Ticks {
 impl Grid {
     /// The grid of a job: on its anchor, or spread over its shortest interval by its id.
     pub(crate) fn new(id: &str, intervals: IntervalSet, anchor: Option<Anchor>) -> Self {
-        let phase = match anchor {
-            Some(Anchor(moment)) => moment.as_millis(),
-            None => spread(id, intervals[0].as_millis()),
-        };
-        Self { phase, intervals }
+        let anchor = anchor.map(|Anchor(moment)| moment.as_millis());
+        let spread = || spread(id, intervals.first().map_or(1, |shortest| shortest.as_millis()));
+        let phase = anchor.unwrap_or_else(spread);
+        Self { phase, begin: anchor.unwrap_or(i64::MIN), intervals }
     }
 
     pub(crate) fn intervals(&self) -> &IntervalSet {
         &self.intervals
     }
 
+    /// The shortest interval, in milliseconds.
+    pub(crate) fn shortest(&self) -> i64 {
+        self.intervals.first().map_or(i64::MAX, |interval| interval.as_millis())
+    }
+
     /// The first moment after `now` at which an interval ticks.
     pub(crate) fn next_after(&self, now: i64) -> i64 {
+        if now < self.begin {
+            return self.begin;
+        }
         let next = |interval: &Interval| {
             let step = interval.as_millis();
             let behind = (now - self.phase).rem_euclid(step);
@@ -168,7 +177,8 @@ impl Grid {
     }
 
     /// The intervals that tick at exactly `moment`.
-    pub(crate) fn ticks_at(&self, moment: i64) -> Ticks {
+    #[cfg(test)]
+    fn ticks_at(&self, moment: i64) -> Ticks {
         let mut ticks = Ticks::NONE;
         for (index, interval) in self.intervals.iter().enumerate() {
             if (moment - self.phase).rem_euclid(interval.as_millis()) == 0 {
@@ -181,6 +191,7 @@ impl Grid {
     /// The intervals that tick in `(after, until]`, and how many ticks these are.
     pub(crate) fn ticks_between(&self, after: i64, until: i64) -> (Ticks, u64) {
         let (mut ticks, mut count) = (Ticks::NONE, 0);
+        let after = after.max(self.begin.saturating_sub(1));
         for (index, interval) in self.intervals.iter().enumerate() {
             let step = interval.as_millis();
             let number = |moment: i64| (moment - self.phase).div_euclid(step);
@@ -234,6 +245,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn nothing_ticks_before_the_anchor() {
+        let grid = grid(&[60], 600_000);
+        assert_eq!(grid.next_after(0), 600_000);
+        assert_eq!(grid.ticks_between(0, 599_999), (Ticks::NONE, 0));
+        assert_eq!(grid.ticks_between(0, 660_000), (Ticks(1), 2));
+    }
+
     fn grid(secs: &[u64], anchor_ms: i64) -> Grid {
         let mut intervals: Vec<_> = secs.iter().map(|s| Interval::from_secs(*s).unwrap()).collect();
         intervals.sort();
@@ -280,7 +299,8 @@ mod tests {
             start in 0_i64..10_000_000,
             length in 0_i64..2_000_000,
         ) {
-            let grid = grid(&secs, phase);
+            let mut grid = grid(&secs, phase);
+            grid.begin = i64::MIN;
             let (mut seen, mut count, mut at) = (Ticks::NONE, 0, start);
             loop {
                 at = grid.next_after(at);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::http::{HttpApi, StoreMode};
+use super::DeliveryMode;
+use super::http::HttpApi;
 use super::job_configs;
 use super::token::Token;
 use super::{Api, UserId};
@@ -20,10 +21,10 @@ impl Refresher {
     /// # Errors
     /// When the address cannot be used.
     pub fn new(backend_url: &str, token: &str, user: UserId) -> Result<Self, String> {
-        let api = HttpApi::new(backend_url, Token::new(token), StoreMode::Put, Arc::new(SystemClock))
+        let api = HttpApi::new(backend_url, Token::new(token), DeliveryMode::Put, Arc::new(SystemClock))
             .map_err(|error| error.to_string())?;
         let api: Arc<dyn Api> = Arc::new(api);
-        Ok(Self(Context::new(api, user)))
+        Ok(Self(Context::new(api).of_user(user)))
     }
 
     /// One refresh.

@@ -14,9 +14,11 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 
 use super::token::{Token, one_line};
-use super::{AccountId, Api, ApiError, Resource, wire};
+use super::{AccountId, Api, ApiError, DeliveryMode, Resource, wire};
 use crate::clock::{Clock, Timestamp};
+use crate::error::StartError;
 use crate::sample::Sample;
+use crate::settings::Settings;
 use crate::telemetry::{Counter, Histogram, MetricsText};
 
 /// How long a connection may take, with its TLS handshake: a host that is up answers within a second, and one
@@ -56,18 +58,10 @@ const SKEW_GONE_BELOW: f64 = 3.0;
 /// Upper bounds for the durations of requests, in seconds.
 const DURATIONS: &[f64] = &[0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// How values are stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum StoreMode {
-    /// With the time at which they were measured: storing them again changes nothing.
-    Put,
-    /// Without: the backend stamps them when it gets them.
-    Post,
-}
-
 /// The HTTP client cannot be made.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum ClientError {
+#[non_exhaustive]
+pub enum ClientError {
     /// The backend's address cannot be used.
     #[error("{0}")]
     Url(String),
@@ -101,7 +95,7 @@ pub(crate) struct HttpApi {
     client: Client,
     base: Box<str>,
     token: Token,
-    mode: StoreMode,
+    mode: DeliveryMode,
     limits: Limits,
     clock: Arc<dyn Clock>,
     skew: Mutex<Option<f64>>,
@@ -114,16 +108,29 @@ impl HttpApi {
     pub(crate) fn new(
         backend_url: &str,
         token: Token,
-        mode: StoreMode,
+        mode: DeliveryMode,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ClientError> {
         Self::with_limits(backend_url, token, mode, clock, Limits::default())
     }
 
+    /// Speaks to the backend that the settings name.
+    pub(crate) fn of(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::new(&settings.backend_url, settings.token.clone(), settings.delivery, clock)
+            .map_err(StartError::Backend)
+    }
+
+    const fn store_method(&self) -> Method {
+        match self.mode {
+            DeliveryMode::Put => Method::PUT,
+            DeliveryMode::Post => Method::POST,
+        }
+    }
+
     fn with_limits(
         backend_url: &str,
         token: Token,
-        mode: StoreMode,
+        mode: DeliveryMode,
         clock: Arc<dyn Clock>,
         limits: Limits,
     ) -> Result<Self, ClientError> {
@@ -141,11 +148,6 @@ impl HttpApi {
             skew_said: AtomicBool::new(false),
             metrics: Metrics::default(),
         })
-    }
-
-    /// The requests so far, as Prometheus text.
-    pub(crate) fn write_metrics(&self, out: &mut MetricsText) {
-        self.metrics.write(out);
     }
 
     /// Sends a request and reads its whole answer, whatever its status.
@@ -293,27 +295,29 @@ impl Api for HttpApi {
         if samples.is_empty() {
             return Ok(());
         }
-        let method = match self.mode {
-            StoreMode::Put => Method::PUT,
-            StoreMode::Post => Method::POST,
-        };
-        let call = Call { method, path: format!("accounts/{account}/values") };
+        let call = Call { method: self.store_method(), path: format!("accounts/{account}/values") };
         let answer = self.ask(Kind::Values, &call, Some(wire::values(samples, self.mode))).await?;
         Self::refused(&call, answer).map(|_| ())
     }
 
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError> {
-        let call = Call { method: Method::POST, path: format!("accounts/{account}/values") };
+        let call = Call { method: self.store_method(), path: format!("accounts/{account}/values") };
         let answer = self.ask(Kind::Values, &call, Some(b"[]".to_vec())).await?;
         match Self::refused(&call, answer) {
-            // The backend misses the values only after it has looked at the permissions.
-            Err(ApiError::Status { status: 400, message, .. }) if message.contains("Missing data") => Ok(()),
-            answer => answer.map(|_| ()),
+            // The backend looks at the permissions before it misses the values: any other refusal is about those.
+            Err(error) if matches!(error.status(), Some(401 | 403 | 404)) => Err(error),
+            _ => Ok(()),
         }
     }
 
     fn clock_skew(&self) -> Option<f64> {
         *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_metrics(&self, out: &mut MetricsText) {
+        self.metrics.write(out);
+        let skew = self.clock_skew().unwrap_or_default();
+        out.gauge("grafolean_backend_clock_skew_seconds", "The backend's clock less ours.", skew);
     }
 }
 

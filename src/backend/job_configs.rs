@@ -52,6 +52,13 @@ pub(crate) async fn fetch<P: Protocol>(cx: &Context) -> Result<Vec<Arc<Entity<P>
     Ok(cx.configs.accept::<P>(answers, problems))
 }
 
+/// The accounts that this bot may see.
+pub(crate) async fn accounts(api: &dyn Api) -> Result<Vec<AccountId>, ApiError> {
+    let body = api.get(Resource::Accounts).await?;
+    let (accounts, _) = wire::read(Resource::Accounts, &body, read_accounts)?;
+    Ok(accounts.into_iter().map(|account| account.id).collect())
+}
+
 /// The account list: accounts, and what is wrong with others.
 fn read_accounts(body: &[u8]) -> Result<(Vec<Account>, Problems), String> {
     let mut problems = Problems::default();

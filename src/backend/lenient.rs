@@ -632,6 +632,7 @@ mod tests {
     fn values_of_a_credential_are_in_no_error() {
         #[derive(Deserialize, Debug)]
         enum Level {
+            #[expect(dead_code, reason = "only whether it is read matters here")]
             Auth(u8),
         }
         #[derive(Debug)]

@@ -10,12 +10,19 @@ mod lenient;
 pub(crate) mod token;
 pub(crate) mod wire;
 
+pub use token::Token;
+
+pub use http::ClientError;
+pub(crate) use http::HttpApi;
+
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::sample::Sample;
+use crate::telemetry::MetricsText;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -77,6 +84,57 @@ pub trait Api: Send + Sync + 'static {
     /// The backend's time less our own, as last seen in an answer, in seconds.
     fn clock_skew(&self) -> Option<f64> {
         None
+    }
+
+    /// Writes what is counted of requests, for `/metrics`.
+    fn write_metrics(&self, out: &mut MetricsText) {
+        let _ = out;
+    }
+}
+
+/// How samples are sent.
+///
+/// ```
+/// use grafoleancollector::DeliveryMode;
+/// assert_eq!("post".parse(), Ok(DeliveryMode::Post));
+/// assert_eq!(DeliveryMode::default(), DeliveryMode::Put);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum DeliveryMode {
+    /// With the time when they were measured. Sending them again is harmless.
+    #[default]
+    Put,
+    /// Without a time, as the Python library does: the backend gives them the time when they arrive. After an
+    /// outage that is the wrong time, and what is sent again is stored again.
+    Post,
+}
+
+impl DeliveryMode {
+    /// The HTTP method.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Put => "PUT",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// A text that names no [`DeliveryMode`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("expected put or post")]
+pub struct DeliveryModeError;
+
+impl FromStr for DeliveryMode {
+    type Err = DeliveryModeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "put" => Ok(Self::Put),
+            "post" => Ok(Self::Post),
+            _ => Err(DeliveryModeError),
+        }
     }
 }
 

@@ -10,11 +10,12 @@ const REDACTED: &str = "[token]";
 ///
 /// It has no [`Display`](fmt::Display), and its [`Debug`] says nothing of it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Token(Box<str>);
+pub struct Token(Box<str>);
 
 impl Token {
     /// White space around it is dropped: a token read from a file ends with a newline.
-    pub(crate) fn new(text: &str) -> Self {
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         Self(text.trim().into())
     }
 

@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::http::StoreMode;
+use super::DeliveryMode;
 use super::lenient::{self, Values};
 use super::token::one_line;
 use super::{AccountId, Api, ApiError, Resource, UserId};
@@ -334,7 +334,7 @@ pub(super) fn detail(text: &str) -> Option<String> {
 }
 
 /// The body that stores values. Written by hand: it is what a bot does most.
-pub(super) fn values(samples: &[Sample], mode: StoreMode) -> Vec<u8> {
+pub(crate) fn values(samples: &[Sample], mode: DeliveryMode) -> Vec<u8> {
     /// Bytes of a value, about: for the buffer's first size.
     const VALUE: usize = 80;
     let mut body = Vec::with_capacity(samples.len() * VALUE + 2);
@@ -346,7 +346,7 @@ pub(super) fn values(samples: &[Sample], mode: StoreMode) -> Vec<u8> {
         body.extend_from_slice(br#"","v":"#);
         // The shortest digits that read back as the same number. Writing to memory cannot fail.
         let _ = serde_json::to_writer(&mut body, &sample.value);
-        if mode == StoreMode::Put {
+        if mode == DeliveryMode::Put {
             body.extend_from_slice(br#","t":"#);
             seconds(&mut body, sample.time.as_micros());
         }
@@ -454,7 +454,7 @@ mod tests {
             prop_assume!(value.is_finite());
             let time = Timestamp::from_micros(micros);
             let samples = [Sample { path: Path::new("a.b").unwrap(), value, time }];
-            let body = String::from_utf8(values(&samples, StoreMode::Put)).unwrap();
+            let body = String::from_utf8(values(&samples, DeliveryMode::Put)).unwrap();
             // The standard library reads floats exactly, which serde_json does not.
             let number = |name: &str| -> f64 {
                 let text = body.split_once(&format!("\"{name}\":")).unwrap().1;

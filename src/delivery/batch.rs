@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::DeliveryMode;
 use super::outbox::shelf::{Parcel, Seq};
 use super::outbox::{Rest, Settled};
+use crate::backend::DeliveryMode;
 use crate::sample::Sample;
 
 /// Samples in one request. The backend was seen to need 5 s for 20,000 values of known paths and 14 s of new

@@ -356,7 +356,10 @@ impl Courier {
         self.core.set_status(
             self.account,
             match setback.judgement {
-                Judgement::Stopped(stop) => Status::Stopped { since: wall, stop, why },
+                Judgement::Stopped(stop) => {
+                    let why = format!("{}: {why}", stop.words(self.account, self.core.options.mode));
+                    Status::Stopped { since: wall, stop, why }
+                }
                 _ => Status::BackingOff { since: wall, why },
             },
         );
@@ -368,23 +371,13 @@ impl Courier {
     fn say(&self, setback: &Setback) {
         let (account, waiting) = (self.account, self.core.outbox.level(self.account).waiting);
         match setback.judgement {
-            Judgement::Stopped(Stop::Token) => {
-                if self.core.say_bad_token() {
-                    tracing::error!(
-                        "delivery stops: the backend refuses the bot's token; samples are kept, and it is \
-                         tried every minute: {setback}"
-                    );
-                }
-            }
-            Judgement::Stopped(Stop::Permission) => {
-                let method = self.core.options.mode.method();
+            // Said once for all accounts.
+            Judgement::Stopped(Stop::Token) if !self.core.say_bad_token() => {}
+            Judgement::Stopped(stop) => {
+                let words = stop.words(account, self.core.options.mode);
                 tracing::error!(%account, waiting,
-                    "delivery to account {account} stops: the bot needs the permission {method} on \
-                     accounts/{account}/values; samples are kept, and it is tried every minute: {setback}");
+                    "delivery stops, samples are kept, and it is tried every minute: {words}: {setback}");
             }
-            Judgement::Stopped(Stop::Account) => tracing::error!(%account, waiting,
-                "delivery to account {account} stops: the backend does not know it; samples are kept, and it is \
-                 tried every minute: {setback}"),
             _ => tracing::warn!(%account, waiting,
                 "samples cannot be delivered; they are kept and tried again: {setback}"),
         }

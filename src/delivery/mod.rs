@@ -21,11 +21,11 @@ mod triage;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -37,7 +37,7 @@ pub(crate) use self::state::{AccountState, DeliveryState, Drained, Status};
 use self::courier::Courier;
 use self::ledger::{Ledger, float};
 use self::triage::Stop;
-use crate::backend::{AccountId, Api};
+use crate::backend::{AccountId, Api, DeliveryMode};
 use crate::clock::Clock;
 use crate::sample::Sample;
 use crate::telemetry::MetricsText;
@@ -49,52 +49,6 @@ const REQUESTS_AT_ONCE: usize = 4;
 const BACKLOG_PER_SECOND: u32 = 2_000;
 /// How often the outbox is swept.
 const SWEEP: Duration = Duration::from_secs(60);
-
-/// How samples are sent.
-///
-/// ```
-/// use grafoleancollector::DeliveryMode;
-/// assert_eq!("post".parse(), Ok(DeliveryMode::Post));
-/// assert_eq!(DeliveryMode::default(), DeliveryMode::Put);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[non_exhaustive]
-pub enum DeliveryMode {
-    /// With the time when they were measured. Sending them again is harmless.
-    #[default]
-    Put,
-    /// Without a time, as the Python library does: the backend gives them the time when they arrive. After an
-    /// outage that is the wrong time, and what is sent again is stored again.
-    Post,
-}
-
-impl DeliveryMode {
-    /// The HTTP method.
-    #[must_use]
-    pub const fn method(self) -> &'static str {
-        match self {
-            Self::Put => "PUT",
-            Self::Post => "POST",
-        }
-    }
-}
-
-/// A text that names no [`DeliveryMode`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("expected put or post")]
-pub struct DeliveryModeError;
-
-impl FromStr for DeliveryMode {
-    type Err = DeliveryModeError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "put" => Ok(Self::Put),
-            "post" => Ok(Self::Post),
-            _ => Err(DeliveryModeError),
-        }
-    }
-}
 
 /// How to deliver.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +100,7 @@ impl Delivery {
             drain: AtomicU64::new(0),
             stop: watch::Sender::new(false),
             lanes: Mutex::default(),
+            runtime: Runtime::current(),
         });
         for (account, waiting) in core.outbox.waiting() {
             tracing::info!(%account, waiting, "samples wait in the outbox from before");
@@ -320,6 +275,8 @@ pub(crate) struct Core {
     drain: AtomicU64,
     stop: watch::Sender<bool>,
     lanes: Mutex<HashMap<AccountId, Lane>>,
+    /// Where couriers run: not on the threads that measure, which may block and end before the last delivery.
+    runtime: Runtime,
 }
 
 struct Lane {
@@ -336,7 +293,7 @@ impl Core {
 
     fn ensure_courier(self: &Arc<Self>, account: AccountId) {
         self.lanes().entry(account).or_insert_with(|| {
-            let courier = tokio::spawn(Courier::new(account, Arc::clone(self)).run());
+            let courier = self.runtime.spawn(Courier::new(account, Arc::clone(self)).run());
             Lane { status: Status::Delivering, drained: 0, courier: Some(courier) }
         });
     }

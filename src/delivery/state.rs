@@ -37,6 +37,16 @@ pub(crate) struct DeliveryState {
     pub(crate) dropped: BTreeMap<&'static str, u64>,
 }
 
+impl DeliveryState {
+    /// Why nothing is delivered for an account until a person has done something, for each of them.
+    pub(crate) fn stopped_because(&self) -> impl Iterator<Item = String> {
+        self.accounts.iter().filter_map(|account| match &account.status {
+            Status::Stopped { why, .. } => Some(why.clone()),
+            Status::Delivering | Status::BackingOff { .. } => None,
+        })
+    }
+}
+
 /// How one account's samples fare.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct AccountState {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::batch::{Fate, Load};
-use crate::backend::ApiError;
+use crate::backend::{AccountId, ApiError, DeliveryMode};
 
 /// Samples that may be refused singly, one after the other, before it is not believed any more that they are
 /// the bad ones: a wrong proxy that answers 400 to everything must not destroy data.
@@ -38,6 +38,21 @@ pub(crate) enum Stop {
     Permission,
     /// The account is gone.
     Account,
+}
+
+impl Stop {
+    /// What a person has to know, and do.
+    pub(crate) fn words(self, account: AccountId, mode: DeliveryMode) -> String {
+        match self {
+            Self::Token => {
+                "the backend does not know the bot's token: check BOT_TOKEN or BOT_TOKEN_FROM_FILE".to_owned()
+            }
+            Self::Permission => {
+                format!("the bot lacks the permission {} on accounts/{account}/values", mode.method())
+            }
+            Self::Account => format!("the backend does not know account {account}"),
+        }
+    }
 }
 
 /// What trouble. A change of kind is worth a line in the log; a change of words is not.

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     ops::Deref,
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use super::{
     grafolean::{Exchange, FakeGrafolean, Reply},
     state::{Answer, AnswerBody, Ask},
 };
+use crate::clock::{Clock, SystemClock};
 use crate::http_server::{self, Limits, Request};
 
 /// The largest request: a list of some million values.
@@ -175,7 +176,7 @@ async fn answer(grafolean: &FakeGrafolean, request: Request) -> Option<Response<
         path,
         query: head.uri.query().unwrap_or_default(),
         body: &body.to_bytes(),
-        now: wall_clock(),
+        now: SystemClock.now().as_micros(),
     });
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -262,14 +263,4 @@ fn gzip(bytes: &Bytes) -> Bytes {
     // Writing to memory does not fail; if it did, the client would see a broken body, as it should.
     let _ = encoder.write_all(bytes);
     Bytes::from(encoder.finish().unwrap_or_default())
-}
-
-/// Microseconds since the epoch.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a backend has a clock of its own, which its clients do not set"
-)]
-fn wall_clock() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }

@@ -94,7 +94,7 @@ impl Server {
 }
 
 fn api(url: &str, limits: Limits, clock: Arc<dyn Clock>) -> HttpApi {
-    HttpApi::with_limits(url, Token::new(TOKEN), StoreMode::Put, clock, limits).unwrap()
+    HttpApi::with_limits(url, Token::new(TOKEN), DeliveryMode::Put, clock, limits).unwrap()
 }
 
 fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
@@ -180,7 +180,7 @@ async fn a_server_that_speaks_no_tls_is_a_transport_error() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    match HttpApi::new(&url, Token::new(TOKEN), StoreMode::Put, Arc::new(crate::clock::SystemClock)) {
+    match HttpApi::new(&url, Token::new(TOKEN), DeliveryMode::Put, Arc::new(crate::clock::SystemClock)) {
         Ok(api) => {
             let error = get(&api).await;
             assert!(text(&error).starts_with("GET accounts: cannot connect: "), "{error}");
@@ -342,10 +342,10 @@ async fn values_are_put_with_their_time_or_posted_without() {
     assert_eq!(request.split_once("\r\n\r\n").unwrap().1.replace("1e+300", "1e300"), body);
 
     let clock = Arc::new(crate::clock::SystemClock);
-    let api = HttpApi::new(&server.url, Token::new(TOKEN), StoreMode::Post, clock).unwrap();
+    let api = HttpApi::new(&server.url, Token::new(TOKEN), DeliveryMode::Post, clock).unwrap();
     api.store(ACCOUNT, &samples[..1]).await.unwrap();
     let request = server.request(1);
-    assert!(request.starts_with("POST /api/accounts/7/values?b="));
+    assert!(request.starts_with("PUT /api/accounts/7/values?b="));
     assert!(request.ends_with("\r\n\r\n[{\"p\":\"a.b%2ec\",\"v\":3.5}]"));
     assert_eq!(server.requests.lock().unwrap().len(), 2, "nothing is sent for nothing");
 }
@@ -354,7 +354,7 @@ async fn values_are_put_with_their_time_or_posted_without() {
 async fn the_permission_to_store_is_asked_for_without_storing() {
     for (status, body, granted) in [
         ("400 Bad Request", r#"{"detail":"Missing data"}"#, true),
-        ("400 Bad Request", "something else", false),
+        ("500 Internal Server Error", "it misses the values", true),
         ("204 No Content", "", true),
         ("401 Unauthorized", "Access denied", false),
         ("403 Forbidden", "Access to resource denied, insufficient permissions", false),
@@ -362,7 +362,7 @@ async fn the_permission_to_store_is_asked_for_without_storing() {
         let server = Server::always(status, "", body).await;
         let answer = server.api().may_store(ACCOUNT).await;
         assert_eq!(answer.is_ok(), granted, "{status} {body}");
-        assert!(server.request(0).starts_with("POST /api/accounts/7/values?b="));
+        assert!(server.request(0).starts_with("PUT /api/accounts/7/values?b="));
         assert!(server.request(0).ends_with("\r\n\r\n[]"));
         if let Err(error) = answer {
             text(&error);

@@ -140,7 +140,7 @@ impl Bench {
         for id in ids {
             answers.account(*id, &json!([entity(*id)]), &json!([credential()]), &json!([sensor()]));
         }
-        Self { cx: Context::new(answers.clone(), UserId::new(BOT)), answers }
+        Self { cx: Context::new(answers.clone()).of_user(UserId::new(BOT)), answers }
     }
 
     async fn fetch(&self) -> Vec<Arc<Entity<Ping>>> {

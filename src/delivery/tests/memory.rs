@@ -1,8 +1,9 @@
 //! How delivery behaves, in simulated time: the outbox is in memory.
 
 use super::*;
+use crate::backend::DeliveryMode;
+use crate::delivery::Status;
 use crate::delivery::triage::Stop;
-use crate::delivery::{DeliveryMode, Status};
 use crate::telemetry::MetricsText;
 use tokio::time::{Instant, sleep};
 

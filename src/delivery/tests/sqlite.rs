@@ -53,7 +53,7 @@ async fn a_drain_says_where_samples_wait() {
     let drained = delivery.drain(Duration::from_secs(5)).await;
     let file = directory.path().join("outbox.sqlite");
     let expected = format!(
-        "20 samples wait in {} for the next start: PUT accounts/7/values: the backend answered 403: words of the backend",
+        "20 samples wait in {} for the next start: the bot lacks the permission PUT on accounts/7/values: PUT accounts/7/values: the backend answered 403: words of the backend",
         file.display()
     );
     assert_eq!(drained.to_string(), expected);

@@ -1,0 +1,227 @@
+//! Starts a bot, keeps it running, and stops it without losing what it measured.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::connect::connect;
+use super::control::Control;
+use super::dispatch::Limits;
+use super::ledger::RunMetrics;
+use super::perform::Performer;
+use super::refresh::Refresher;
+use super::report::BotReport;
+use super::shutdown::Stop;
+use super::timetable::Timetable;
+use super::vitals::Vitals;
+use super::workers::Workers;
+use crate::backend::{Api, HttpApi};
+use crate::clock::{Clock, SystemClock};
+use crate::collector::Collector;
+use crate::context::Context;
+use crate::delivery::{Delivery, DeliveryOptions, Drained, Outbox};
+use crate::error::StartError;
+use crate::job::Cancel;
+use crate::settings::Settings;
+use crate::telemetry::{Throttle, health};
+
+/// Runs at once, over all lanes, unless the bot or the operator says otherwise. Each may hold a socket; this
+/// stays far below the usual limit of 1,024 descriptors.
+pub(crate) const DEFAULT_CONCURRENCY: usize = 256;
+/// How long runs under way may take after the first signal, and then again the delivery. Together they stay
+/// below the 30 s that container platforms wait before they kill.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// Runs a bot, with options. [`Collector::execute`] is this with all defaults.
+///
+/// ```no_run
+/// # use grafoleancollector::{prelude::*, FetchError, JobError, Outbox, Runner, StartError, Stop};
+/// # struct MyBot;
+/// # impl Collector for MyBot {
+/// #     type Task = ();
+/// #     async fn jobs(&self, _: &Context) -> Result<Vec<Job<()>>, FetchError> { Ok(vec![]) }
+/// #     async fn perform(&self, _: &Run<()>) -> Result<Samples, JobError> { Err(JobError::failed("")) }
+/// # }
+/// # async fn run(settings: Settings) -> Result<(), StartError> {
+/// Runner::new(MyBot, settings)
+///     .concurrency(1_000)
+///     .outbox(Outbox::memory())
+///     .run_until(Stop::on_signals())
+///     .await
+/// # }
+/// ```
+#[must_use = "a runner does nothing until it is told to run"]
+pub struct Runner<C: Collector> {
+    bot: C,
+    settings: Settings,
+    concurrency: usize,
+    outbox: Option<Outbox>,
+    grace: Duration,
+    api: Option<Arc<dyn Api>>,
+    clock: Arc<dyn Clock>,
+    share_runtime: bool,
+}
+
+impl<C: Collector> Runner<C> {
+    /// A runner with the defaults, as far as the settings do not say otherwise.
+    pub fn new(bot: C, settings: Settings) -> Self {
+        Self {
+            bot,
+            settings,
+            concurrency: DEFAULT_CONCURRENCY,
+            outbox: None,
+            grace: DEFAULT_GRACE,
+            api: None,
+            clock: Arc::new(SystemClock),
+            share_runtime: false,
+        }
+    }
+
+    /// How many runs may be under way at once (256). `MAX_CONCURRENT_RUNS` comes before it.
+    pub fn concurrency(mut self, runs: usize) -> Self {
+        self.concurrency = runs.max(1);
+        self
+    }
+
+    /// Where samples wait for delivery. Without it: a file in `DATA_DIR`, or memory where that is `none`.
+    pub fn outbox(mut self, outbox: Outbox) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
+    /// Serves `/healthz`, `/readyz`, `/metrics` and `/jobs` at this address, as `HEALTH_ADDR` does.
+    pub fn health(mut self, addr: SocketAddr) -> Self {
+        self.settings.health_addr = Some(addr);
+        self
+    }
+
+    /// How long runs under way may take when the bot stops, and then again the delivery (10 s).
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Speaks to this instead of the backend at `BACKEND_URL`.
+    pub fn api(mut self, api: Arc<dyn Api>) -> Self {
+        self.api = Some(api);
+        self
+    }
+
+    /// Tells the time by this clock instead of the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Performs runs on the runtime that [`run_until`](Self::run_until) is called in, instead of on threads of
+    /// their own: simulated time needs it. A run that blocks its thread then stops everything.
+    pub fn share_runtime(mut self) -> Self {
+        self.share_runtime = true;
+        self
+    }
+
+    /// Runs the bot until it is told to stop, and delivers what was measured.
+    ///
+    /// While the backend is away or not ready it waits, and says so.
+    ///
+    /// # Errors
+    /// When the bot cannot start: a wrong token, a data directory that cannot be used, an address taken.
+    pub async fn run_until(self, stop: Stop) -> Result<(), StartError> {
+        let Self { bot, settings, concurrency, outbox, grace, api, clock, share_runtime } = self;
+        let bot = Arc::new(bot);
+        let outbox =
+            outbox.unwrap_or_else(|| settings.data_dir.as_ref().map_or_else(Outbox::memory, Outbox::sqlite));
+        let outbox = outbox.open(&settings.backend_url, clock.clone()).map_err(StartError::DataDir)?;
+        let api = match api {
+            Some(api) => api,
+            None => Arc::new(HttpApi::of(&settings, clock.clone())?),
+        };
+        let delivery_options = DeliveryOptions { mode: settings.delivery, ..DeliveryOptions::default() };
+        let delivery = Delivery::start(api.clone(), clock.clone(), outbox, delivery_options);
+        let (vitals, runs) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
+        let context = Context::new(api.clone());
+        let jobs = Arc::new(OnceLock::new());
+        let _health = match settings.health_addr {
+            None => None,
+            Some(addr) => {
+                let report = BotReport {
+                    bot: bot.clone(),
+                    api: api.clone(),
+                    vitals: vitals.clone(),
+                    runs: runs.clone(),
+                    delivery: delivery.clone(),
+                    context: context.clone(),
+                    jobs: jobs.clone(),
+                };
+                Some(health::listen(addr, Arc::new(report)).await?)
+            }
+        };
+        let connected = connect(&*api, &vitals, &stop).await?;
+        if let Some(user) = connected {
+            let context = context.of_user(user);
+            let workers = if share_runtime {
+                Workers::here()
+            } else {
+                Workers::start().map_err(StartError::Threads)?
+            };
+            let (cancel, cancelled) = watch::channel(false);
+            let performer = Performer {
+                bot: bot.clone(),
+                clock: clock.clone(),
+                delivery: delivery.clone(),
+                cancel: Cancel::new(cancelled),
+                metrics: runs,
+                unfit_said: Throttle::new(20, Duration::from_secs(10)),
+            };
+            let interval = settings.jobs_refresh_interval;
+            let refresher = Refresher::new(bot, context, clock, vitals.clone(), interval);
+            let limits = Limits { runs: settings.max_concurrent_runs.unwrap_or(concurrency) };
+            let table = Timetable::new(limits);
+            // Questions come one at a time; more than a few at once can wait.
+            let (asked, queries) = mpsc::channel(8);
+            jobs.get_or_init(|| asked);
+            let mut control = Control::new(
+                table,
+                Arc::new(performer),
+                refresher,
+                Arc::new(workers),
+                vitals.clone(),
+                cancel,
+                queries,
+            );
+            vitals.working();
+            control.run(&stop).await;
+            vitals.idle("the bot is stopping");
+            control.drain(grace, &stop).await;
+        }
+        flush(&delivery, grace, &stop).await;
+        Ok(())
+    }
+}
+
+/// Delivers what waits, as far as the time goes, and says what is left.
+async fn flush(delivery: &Delivery, grace: Duration, stop: &Stop) {
+    tokio::select! {
+        _ = delivery.drain(grace) => {}
+        () = stop.aborting() => {}
+    }
+    delivery.stop().await;
+    let left = Drained::of(&delivery.state());
+    if left.in_memory == 0 {
+        tracing::info!("stopped; {left}");
+    } else {
+        tracing::warn!("stopped; {left}");
+    }
+}
+
+impl<C: Collector> fmt::Debug for Runner<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("settings", &self.settings)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}

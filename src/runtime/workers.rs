@@ -1,0 +1,51 @@
+//! Where runs are performed: threads of their own, so that a run that blocks its thread cannot stop the loop.
+
+use std::future::Future;
+use std::io;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+
+/// Fewer threads, and a few blocking runs would stop all others on a small machine.
+const FEWEST_THREADS: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Workers {
+    handle: Handle,
+    /// None where runs share the runtime of the loop.
+    own: Option<Runtime>,
+}
+
+impl Workers {
+    /// Threads of their own.
+    pub(crate) fn start() -> io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(FEWEST_THREADS, std::num::NonZeroUsize::get);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(cores.max(FEWEST_THREADS))
+            .thread_name("perform")
+            .enable_all()
+            .build()?;
+        Ok(Self { handle: runtime.handle().clone(), own: Some(runtime) })
+    }
+
+    /// The runtime that this is called in. Simulated time needs all in one.
+    pub(crate) fn here() -> Self {
+        Self { handle: Handle::current(), own: None }
+    }
+
+    pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.own.take() {
+            // Waiting would last as long as a run that blocks.
+            runtime.shutdown_background();
+        }
+    }
+}

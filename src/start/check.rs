@@ -1,0 +1,226 @@
+//! `check`: what the bot finds when it looks at its surroundings, a line each.
+
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::gather;
+use crate::backend::{AccountId, Api, ApiError, HttpApi, Resource, job_configs, wire};
+use crate::clock::SystemClock;
+use crate::collector::Collector;
+use crate::context::Context;
+use crate::delivery::{Outbox, OutboxError};
+use crate::error::{Chain, StartError};
+use crate::settings::{Environment, Settings};
+
+/// One line of the report that `check` prints.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Finding {
+    /// How good that is.
+    pub verdict: Verdict,
+    /// What was looked at, in a word or two.
+    pub about: String,
+    /// What was found, and what to do where it is bad.
+    pub text: String,
+}
+
+/// How good a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// The bot works, but somebody should look at this.
+    Doubtful,
+    /// The bot does not work like this.
+    Bad,
+}
+
+impl Finding {
+    /// All is well with `about`.
+    pub fn good(about: impl fmt::Display, text: impl fmt::Display) -> Self {
+        Self { verdict: Verdict::Good, about: about.to_string(), text: text.to_string() }
+    }
+
+    /// Somebody should look at `about`.
+    pub fn doubtful(about: impl fmt::Display, text: impl fmt::Display) -> Self {
+        Self { verdict: Verdict::Doubtful, ..Self::good(about, text) }
+    }
+
+    /// The bot does not work because of `about`.
+    pub fn bad(about: impl fmt::Display, text: impl fmt::Display) -> Self {
+        Self { verdict: Verdict::Bad, ..Self::good(about, text) }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Good => "ok  ",
+            Verdict::Doubtful => "warn",
+            Verdict::Bad => "FAIL",
+        };
+        write!(f, "{verdict}  {:<12}  {}", self.about, self.text)
+    }
+}
+
+/// A clock that is off by more than this puts values where nobody looks for them.
+const SKEW_SECONDS: f64 = 5.0;
+
+#[expect(clippy::print_stdout, reason = "the report is this command's output")]
+pub(super) async fn check<C: Collector>(
+    environment: &Environment,
+    build: impl FnOnce(&Environment) -> Result<C, StartError>,
+) -> ExitCode {
+    let mut bad = 0;
+    let mut doubtful = 0;
+    let mut report = |findings: Vec<Finding>| {
+        for finding in findings {
+            bad += usize::from(finding.verdict == Verdict::Bad);
+            doubtful += usize::from(finding.verdict == Verdict::Doubtful);
+            println!("{finding}");
+        }
+    };
+    let mut problems = Vec::new();
+    let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems);
+    let bot = gather(build(environment), &mut problems);
+    report(problems.iter().map(|problem| Finding::bad("settings", problem)).collect());
+    let bot = match bot {
+        Ok(bot) => bot,
+        Err(error) => {
+            report(vec![Finding::bad("bot", Chain(&error))]);
+            None
+        }
+    };
+    if let Ok(Some(settings)) = settings {
+        report(vec![Finding::good("settings", format_args!("BACKEND_URL {}", settings.backend_url))]);
+        report(vec![data_dir(&settings)]);
+        if let Some(bot) = &bot {
+            report(bot.check().await);
+        }
+        let mut findings = Vec::new();
+        look_at_backend(&settings, bot.as_ref(), &mut findings).await;
+        report(findings);
+    }
+    println!(
+        "{}",
+        match (bad, doubtful) {
+            (0, 0) => "all is well".to_owned(),
+            (0, n) => format!("the bot can work; {n} to look at"),
+            (n, _) => format!("{n} to mend before the bot can work"),
+        }
+    );
+    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn data_dir(settings: &Settings) -> Finding {
+    let Some(dir) = &settings.data_dir else {
+        return Finding::doubtful(
+            "data",
+            "DATA_DIR=none: samples wait in memory, and are lost when the bot ends",
+        );
+    };
+    match Outbox::sqlite(dir).open(&settings.backend_url, Arc::new(SystemClock)) {
+        Ok(_) => Finding::good("data", format_args!("{} can be written", dir.display())),
+        Err(OutboxError::InUse { .. }) => {
+            Finding::doubtful("data", format_args!("{} is in use: the bot is running", dir.display()))
+        }
+        Err(error) => Finding::bad("data", Chain(&error)),
+    }
+}
+
+async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, findings: &mut Vec<Finding>) {
+    let api: Arc<dyn Api> = match HttpApi::of(settings, Arc::new(SystemClock)) {
+        Ok(api) => Arc::new(api),
+        Err(error) => return findings.push(Finding::bad("backend", Chain(&error))),
+    };
+    match wire::status(&*api).await.map_err(|error| Chain(&error).to_string()).and_then(|status| status.ready)
+    {
+        Ok(()) => findings.push(Finding::good("backend", "reachable and ready")),
+        Err(why) => return findings.push(Finding::bad("backend", why)),
+    }
+    if let Some(skew) = api.clock_skew() {
+        findings.push(if skew.abs() > SKEW_SECONDS {
+            Finding::doubtful(
+                "clock",
+                format_args!("the backend's clock is {skew:+.0} s off ours: set one of them right"),
+            )
+        } else {
+            Finding::good("clock", "agrees with the backend's")
+        });
+    }
+    let profile = match wire::profile(&*api).await {
+        Ok(profile) => profile,
+        Err(error) if error.status() == Some(401) => {
+            return findings.push(Finding::bad(
+                "token",
+                "the backend does not know it: check BOT_TOKEN or BOT_TOKEN_FROM_FILE",
+            ));
+        }
+        Err(error) => return findings.push(Finding::bad("token", Chain(&error))),
+    };
+    if &*profile.user_type != "bot" {
+        return findings.push(Finding::bad(
+            "token",
+            format_args!("it belongs to a {}, not to a bot", profile.user_type),
+        ));
+    }
+    let (name, protocol) =
+        (profile.name.as_deref().unwrap_or("?"), profile.protocol.as_deref().unwrap_or("none"));
+    findings
+        .push(Finding::good("token", format_args!("bot {} ({name}), protocol {protocol}", profile.user_id)));
+    match job_configs::accounts(&*api).await {
+        Ok(accounts) if accounts.is_empty() => {
+            findings.push(Finding::doubtful(
+                "accounts",
+                "this bot may see none: give it permission to at least one",
+            ));
+        }
+        Ok(accounts) => {
+            for account in accounts {
+                look_at_account(&*api, account, findings).await;
+            }
+        }
+        Err(error) => findings.push(Finding::bad("accounts", Chain(&error))),
+    }
+    let Some(bot) = bot else { return };
+    let context = Context::new(api).of_user(profile.user_id);
+    let jobs = bot.jobs(&context).await;
+    context.settle();
+    match jobs {
+        Ok(jobs) if jobs.is_empty() => {
+            findings.push(Finding::doubtful("jobs", "none: nothing is configured for this bot"));
+        }
+        Ok(jobs) => findings.push(Finding::good("jobs", format_args!("{} configured", jobs.len()))),
+        Err(error) => findings.push(Finding::bad("jobs", Chain(&error))),
+    }
+    findings.extend(context.problems().into_iter().map(|problem| Finding::doubtful("config", problem)));
+}
+
+async fn look_at_account(api: &dyn Api, account: AccountId, findings: &mut Vec<Finding>) {
+    let about = format!("account {account}");
+    let verdict = |what: &str, result: Result<(), ApiError>| match result {
+        Ok(()) => None,
+        Err(error) if error.status() == Some(403) => {
+            Some(Finding::bad(&about, format_args!("the bot lacks the permission to {what}")))
+        }
+        Err(error) => Some(Finding::bad(&about, format_args!("cannot {what}: {}", Chain(&error)))),
+    };
+    let mut found = Vec::new();
+    for (what, resource) in [
+        ("read entities (GET)", Resource::Entities(account)),
+        ("read credentials (GET)", Resource::Credentials(account)),
+        ("read sensors (GET)", Resource::Sensors(account)),
+    ] {
+        found.extend(verdict(what, api.get(resource).await.map(drop)));
+    }
+    found.extend(verdict("store values (POST, PUT)", api.may_store(account).await));
+    if found.is_empty() {
+        found.push(Finding::good(
+            &about,
+            "entities, credentials and sensors can be read, values can be stored",
+        ));
+    }
+    findings.extend(found);
+}

@@ -1,0 +1,265 @@
+//! A bot as a program: arguments, settings, logging, signals, exit codes.
+
+mod check;
+mod once;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+pub use check::{Finding, Verdict};
+
+use crate::collector::Collector;
+use crate::error::{Chain, SettingProblem, StartError};
+use crate::runtime::{Runner, Stop};
+use crate::settings::{Environment, Settings, VARIABLES, Variable};
+use crate::telemetry::logging::{self, LogFilter, LogFormat};
+
+/// Runs a bot as a program: the whole of most `main` functions.
+///
+/// It reads the settings from the environment, logs to standard error, stops on SIGINT and SIGTERM, and knows
+/// the commands `run`, `check` and `once`. [`Program`] has more to say about a bot.
+///
+/// ```no_run
+/// # use grafoleancollector::{prelude::*, FetchError, JobError};
+/// # struct MyBot;
+/// # impl Collector for MyBot {
+/// #     type Task = ();
+/// #     async fn jobs(&self, _: &Context) -> Result<Vec<Job<()>>, FetchError> { Ok(vec![]) }
+/// #     async fn perform(&self, _: &Run<()>) -> Result<Samples, JobError> { Err(JobError::failed("")) }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     grafoleancollector::main(MyBot)
+/// }
+/// ```
+pub fn main<C: Collector>(bot: C) -> ExitCode {
+    Program::new(crate::settings::own_name(), env!("CARGO_PKG_VERSION")).main(|_| Ok(bot))
+}
+
+/// A bot as a program: its name, its own variables and commands.
+///
+/// ```no_run
+/// # use grafoleancollector::{prelude::*, FetchError, JobError};
+/// # struct MyBot;
+/// # impl Collector for MyBot {
+/// #     type Task = ();
+/// #     async fn jobs(&self, _: &Context) -> Result<Vec<Job<()>>, FetchError> { Ok(vec![]) }
+/// #     async fn perform(&self, _: &Run<()>) -> Result<Samples, JobError> { Err(JobError::failed("")) }
+/// # }
+/// use grafoleancollector::{Program, Variable};
+///
+/// fn main() -> std::process::ExitCode {
+///     Program::new("my-bot", env!("CARGO_PKG_VERSION"))
+///         .about("Measures what I need")
+///         .variables(&[Variable::new("MY_UNIT", "metric", "metric or imperial")])
+///         .main(|_environment| Ok(MyBot))
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a program does nothing until main is called"]
+pub struct Program {
+    name: String,
+    version: &'static str,
+    about: &'static str,
+    variables: &'static [Variable],
+    commands: Vec<OwnCommand>,
+    concurrency: Option<usize>,
+}
+
+#[derive(Debug)]
+struct OwnCommand {
+    name: &'static str,
+    about: &'static str,
+    run: fn(Vec<OsString>) -> ExitCode,
+}
+
+impl Program {
+    /// A program of this name and version.
+    pub fn new(name: impl Into<String>, version: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            version,
+            about: "",
+            variables: &[],
+            commands: Vec::new(),
+            concurrency: None,
+        }
+    }
+
+    /// What it is for, in a line.
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Variables of its own, for `--help`.
+    pub const fn variables(mut self, variables: &'static [Variable]) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    /// How many runs may be under way at once, unless `MAX_CONCURRENT_RUNS` says otherwise.
+    pub const fn concurrency(mut self, runs: usize) -> Self {
+        self.concurrency = Some(runs);
+        self
+    }
+
+    /// A command of its own. It is given all arguments, its name first, and needs neither settings nor backend.
+    pub fn command(
+        mut self,
+        name: &'static str,
+        about: &'static str,
+        run: fn(Vec<OsString>) -> ExitCode,
+    ) -> Self {
+        self.commands.push(OwnCommand { name, about, run });
+        self
+    }
+
+    /// Does what the arguments say. `build` makes the bot; it is called inside the runtime, and may read
+    /// variables of its own.
+    pub fn main<C, B>(self, build: B) -> ExitCode
+    where
+        C: Collector,
+        B: FnOnce(&Environment) -> Result<C, StartError>,
+    {
+        let matches = match self.arguments().try_get_matches() {
+            Ok(matches) => matches,
+            Err(error) => {
+                // Help and version are "errors" too, which go to standard output and exit with 0.
+                let _ = error.print();
+                return exit_code(error.exit_code());
+            }
+        };
+        if let Some((name, arguments)) = matches.subcommand()
+            && let Some(command) = self.commands.iter().find(|command| command.name == name)
+        {
+            let rest = arguments.get_many::<OsString>("arguments").into_iter().flatten().cloned();
+            return (command.run)(std::iter::once(name.into()).chain(rest).collect());
+        }
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return self.refuse(&StartError::Threads(error)),
+        };
+        let done = runtime.block_on(self.act(&matches, build));
+        done.unwrap_or_else(|error| self.refuse(&error))
+    }
+
+    async fn act<C, B>(&self, matches: &ArgMatches, build: B) -> Result<ExitCode, StartError>
+    where
+        C: Collector,
+        B: FnOnce(&Environment) -> Result<C, StartError>,
+    {
+        let environment = Environment::load()?;
+        match matches.subcommand() {
+            Some(("check", _)) => Ok(check::check(&environment, build).await),
+            Some(("once", arguments)) => {
+                let (settings, bot) = ready(&environment, build)?;
+                once::once(bot, settings, self.concurrency, arguments.get_flag("json")).await
+            }
+            _ => {
+                let (settings, bot) = ready(&environment, build)?;
+                let mut runner = Runner::new(bot, settings);
+                if let Some(runs) = self.concurrency {
+                    runner = runner.concurrency(runs);
+                }
+                tracing::info!("{} {}", self.name, self.version);
+                runner.run_until(Stop::on_signals()).await.map(|()| ExitCode::SUCCESS)
+            }
+        }
+    }
+
+    fn arguments(&self) -> Command {
+        let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object a line");
+        let command = Command::new(self.name.clone())
+            .version(self.version)
+            .about(self.about)
+            .after_help(self.environment_help())
+            .subcommand(Command::new("run").about("Serve until SIGINT or SIGTERM (the default)"))
+            .subcommand(
+                Command::new("check").about("Report on settings, backend, token, permissions and jobs"),
+            )
+            .subcommand(
+                Command::new("once").about("Do every job once, print the samples, deliver nothing").arg(json),
+            );
+        self.commands.iter().fold(command, |command, own| {
+            // Its arguments are its own to read, --help among them.
+            let all = Arg::new("arguments").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true);
+            let all = all.value_parser(clap::value_parser!(OsString));
+            command.subcommand(Command::new(own.name).about(own.about).disable_help_flag(true).arg(all))
+        })
+    }
+
+    fn environment_help(&self) -> String {
+        let mut help = String::from("Environment (also from a .env file):");
+        for Variable { name, default, meaning, .. } in VARIABLES.iter().chain(self.variables) {
+            let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+            help.push_str(&format!("\n  {name:<22} {meaning}{default}"));
+        }
+        help
+    }
+
+    fn refuse(&self, error: &StartError) -> ExitCode {
+        for line in Chain(error).to_string().lines() {
+            say(&format!("{}: {line}", self.name));
+        }
+        ExitCode::from(error.exit_code())
+    }
+}
+
+/// Settings, logging and the bot, or all that is wrong with them.
+fn ready<C: Collector>(
+    environment: &Environment,
+    build: impl FnOnce(&Environment) -> Result<C, StartError>,
+) -> Result<(Settings, C), StartError> {
+    let mut problems = Vec::new();
+    let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems)?;
+    start_logging(environment, settings.as_ref(), &mut problems);
+    let bot = gather(build(environment), &mut problems)?;
+    match (settings, bot) {
+        (Some(settings), Some(bot)) if problems.is_empty() => Ok((settings, bot)),
+        _ => Err(StartError::Settings(problems)),
+    }
+}
+
+/// Puts problems with settings to the others; any other error ends the start.
+fn gather<T>(
+    result: Result<T, StartError>,
+    problems: &mut Vec<SettingProblem>,
+) -> Result<Option<T>, StartError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(StartError::Settings(more)) => {
+            problems.extend(more);
+            Ok(None)
+        }
+        Err(other) if problems.is_empty() => Err(other),
+        // Settings come first: the other problem may follow from them.
+        Err(_) => Ok(None),
+    }
+}
+
+fn start_logging(environment: &Environment, settings: Option<&Settings>, problems: &mut Vec<SettingProblem>) {
+    let filter = environment.get("LOG").unwrap_or_else(|| "info".to_owned()).parse::<LogFilter>();
+    let format = environment.get("LOG_FORMAT").unwrap_or_else(|| "text".to_owned()).parse::<LogFormat>();
+    if filter.is_err() {
+        problems
+            .push(SettingProblem::new("LOG", "expected error, warn, info, debug, trace, or target=level,…"));
+    }
+    if format.is_err() {
+        problems.push(SettingProblem::new("LOG_FORMAT", "expected text or json"));
+    }
+    if let (Ok(filter), Ok(format), Some(settings)) = (filter, format, settings) {
+        // It fails only where the program has set up logging of its own, which is then used.
+        let _ = logging::start(filter, format, settings.token.clone());
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a program says on standard error why it does not start")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}

@@ -1,0 +1,101 @@
+//! `once`: every job once, samples printed, nothing delivered.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::say;
+use crate::backend::HttpApi;
+use crate::clock::SystemClock;
+use crate::collector::Collector;
+use crate::context::Context;
+use crate::error::{Chain, JobError, StartError};
+use crate::runtime::{DEFAULT_CONCURRENCY, Stop, Vitals, connect, perform_once};
+use crate::sample::Samples;
+use crate::settings::Settings;
+
+pub(super) async fn once<C: Collector>(
+    bot: C,
+    settings: Settings,
+    concurrency: Option<usize>,
+    json: bool,
+) -> Result<ExitCode, StartError> {
+    let clock = Arc::new(SystemClock);
+    let api = Arc::new(HttpApi::of(&settings, clock.clone())?);
+    let Some(user) = connect(&*api, &Vitals::new(), &Stop::on_signals()).await? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let context = Context::new(api).of_user(user);
+    let listed = bot.jobs(&context).await;
+    context.settle();
+    let jobs = match listed {
+        Ok(jobs) => jobs,
+        Err(error) => {
+            say(&format!("no jobs: {}", Chain(&error)));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if jobs.is_empty() {
+        say("nothing is configured for this bot: `check` says what it sees");
+    }
+    let concurrency = settings.max_concurrent_runs.or(concurrency).unwrap_or(DEFAULT_CONCURRENCY);
+    let results = perform_once(Arc::new(bot), clock, jobs, concurrency).await;
+    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
+    let printed = print(io::stdout().lock(), &results, json);
+    match printed {
+        // Whoever read our output has had enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            say(&format!("cannot write to standard output: {error}"));
+            Ok(ExitCode::FAILURE)
+        }
+        Ok(()) if failed == 0 => Ok(ExitCode::SUCCESS),
+        Ok(()) => {
+            say(&format!("{failed} of {} jobs failed", results.len()));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+type Results = [(Arc<str>, Result<Samples, JobError>)];
+
+fn print(mut out: impl Write, results: &Results, json: bool) -> io::Result<()> {
+    let widest = |results: &Results| {
+        let samples = results.iter().filter_map(|(_, result)| result.as_ref().ok());
+        samples.flat_map(Samples::iter).map(|(path, _)| path.as_str().len()).max().unwrap_or(4)
+    };
+    let width = widest(results);
+    if !json {
+        writeln!(out, "{:<12} {:>10}  {:<width$}  value", "job", "account", "path")?;
+    }
+    for (id, result) in results {
+        match result {
+            Ok(samples) => {
+                let account = samples.account();
+                for (path, value) in samples.iter() {
+                    if json {
+                        let line = serde_json::json!({"job": &**id, "account": account, "path": path.as_str(), "value": value});
+                        writeln!(out, "{line}")?;
+                    } else {
+                        writeln!(out, "{id:<12} {account:>10}  {path:<width$}  {value}")?;
+                    }
+                }
+                for unfit in samples.unfit() {
+                    say(&format!(
+                        "job {id}: the value at {:?} would not be delivered: {}",
+                        unfit.path, unfit.reason
+                    ));
+                }
+            }
+            Err(error) => {
+                let error = Chain(error).to_string();
+                if json {
+                    writeln!(out, "{}", serde_json::json!({"job": &**id, "error": error}))?;
+                } else {
+                    say(&format!("job {id} failed: {error}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! A limit on how often one kind of line is logged.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Lets a few lines through in a while, and counts the others.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    lines: u32,
+    window: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    began: Option<Instant>,
+    said: u32,
+    unsaid: u64,
+}
+
+/// How many lines were not logged since the last one that was: ends that line, or nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Unsaid(u64);
+
+impl Throttle {
+    /// At most `lines` in each `window`.
+    pub(crate) fn new(lines: u32, window: Duration) -> Self {
+        Self { lines, window, state: Mutex::default() }
+    }
+
+    /// Whether this line may be logged, and how many were not.
+    pub(crate) fn say(&self) -> Option<Unsaid> {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        if state.began.is_none_or(|began| now.duration_since(began) >= self.window) {
+            state.began = Some(now);
+            state.said = 0;
+        }
+        if state.said == self.lines {
+            state.unsaid += 1;
+            return None;
+        }
+        state.said += 1;
+        Some(Unsaid(std::mem::take(&mut state.unsaid)))
+    }
+}
+
+impl fmt::Display for Unsaid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            n => write!(f, " (and {n} more like this were not logged)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_beyond_the_limit_are_counted_and_said_with_the_next() {
+        let throttle = Throttle::new(2, Duration::from_secs(10));
+        assert_eq!(throttle.say(), Some(Unsaid(0)));
+        assert_eq!(throttle.say(), Some(Unsaid(0)));
+        assert_eq!((throttle.say(), throttle.say()), (None, None));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(throttle.say(), Some(Unsaid(2)));
+    }
+}

@@ -1,0 +1,135 @@
+//! The fake backend without a network, for tests in simulated time.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::grafolean::{FakeGrafolean, Reply};
+use super::state::Ask;
+use crate::backend::{AccountId, Api, ApiError, DeliveryMode, Resource, wire};
+use crate::clock::Clock;
+use crate::sample::Sample;
+
+/// A Grafolean backend in memory, spoken to without a socket: with paused time, hours of a bot's life pass in
+/// milliseconds.
+///
+/// Its rules and faults are those of [`FakeGrafolean`], which this dereferences to. A delay is slept in tokio's
+/// time.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use grafoleancollector::{Runner, Settings, Stop, Timestamp, testing::{FakeApi, TestClock}};
+/// # use grafoleancollector::{prelude::*, FetchError, JobError, AccountId, Interval};
+/// # struct Bot(AccountId);
+/// # impl Collector for Bot {
+/// #     type Task = ();
+/// #     async fn jobs(&self, _: &Context) -> Result<Vec<Job<()>>, FetchError> {
+/// #         Ok(vec![Job::new(1, ()).every(Interval::from_secs(60))])
+/// #     }
+/// #     async fn perform(&self, _: &Run<()>) -> Result<Samples, JobError> {
+/// #         Ok(Samples::for_account(self.0).with("answer", 42.0))
+/// #     }
+/// # }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?.block_on(async {
+/// let clock = Arc::new(TestClock::at(Timestamp::from_secs(1_700_000_000)));
+/// let api = FakeApi::new(clock.clone());
+/// let account = api.add_account("First account");
+///
+/// let stop = Stop::new();
+/// let bot = Bot(AccountId::new(account));
+/// let running = Runner::new(bot, Settings::new("http://fake/api", api.token()))
+///     .api(Arc::new(api.clone()))
+///     .clock(clock)
+///     .share_runtime()
+///     .run_until(stop.clone());
+/// let an_hour = async {
+///     tokio::time::sleep(Duration::from_secs(3_600)).await;
+///     stop.now();
+/// };
+/// let (ended, ()) = tokio::join!(running, an_hour);
+/// assert!(ended.is_ok());
+/// assert!(api.values(account)["answer"].len() >= 60);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct FakeApi {
+    grafolean: FakeGrafolean,
+    clock: Arc<dyn Clock>,
+    token: Box<str>,
+}
+
+impl FakeApi {
+    /// A backend without accounts, whose time is `clock`'s. The bot that speaks to it has the token that
+    /// [`token`](FakeGrafolean::token) gives.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let grafolean = FakeGrafolean::new();
+        let token = grafolean.token().into();
+        Self { grafolean, clock, token }
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+        let request = format!("{method} {path}");
+        let path = format!("/{path}");
+        let query = format!("b={}", self.token);
+        let now = self.clock.now().as_micros();
+        let exchange = self.grafolean.exchange(&Ask { method, path: &path, query: &query, body, now });
+        tokio::time::sleep(exchange.delay).await;
+        match exchange.reply {
+            Reply::Whole(answer) if answer.status < 300 => Ok(answer.bytes().to_vec()),
+            Reply::Whole(answer) => Err(ApiError::Status {
+                request,
+                status: answer.status,
+                message: String::from_utf8_lossy(&answer.bytes()).into_owned(),
+                retry_after: exchange.retry_after.map(|seconds| Duration::from_secs(seconds.into())),
+            }),
+            Reply::Half(_) | Reply::None => {
+                Err(ApiError::Transport { request, reason: "the connection was closed".to_owned() })
+            }
+            Reply::Huge(bytes) => {
+                Err(ApiError::TooLarge { request, limit: usize::try_from(bytes).unwrap_or(usize::MAX) })
+            }
+        }
+    }
+}
+
+impl Deref for FakeApi {
+    type Target = FakeGrafolean;
+
+    fn deref(&self) -> &FakeGrafolean {
+        &self.grafolean
+    }
+}
+
+impl std::fmt::Debug for FakeApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.grafolean.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Api for FakeApi {
+    async fn get(&self, resource: Resource) -> Result<Vec<u8>, ApiError> {
+        self.ask("GET", &resource.to_string(), &[]).await
+    }
+
+    async fn store(&self, account: AccountId, samples: &[Sample]) -> Result<(), ApiError> {
+        let body = wire::values(samples, DeliveryMode::Put);
+        self.ask("PUT", &format!("accounts/{account}/values"), &body).await.map(drop)
+    }
+
+    async fn may_store(&self, account: AccountId) -> Result<(), ApiError> {
+        match self.ask("PUT", &format!("accounts/{account}/values"), b"[]").await {
+            Err(error) if error.status() != Some(400) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
