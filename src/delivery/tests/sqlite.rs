@@ -5,6 +5,9 @@ use crate::delivery::{OutboxError, Status};
 use crate::error::Chain;
 use crate::telemetry::MetricsText;
 
+/// The samples here are of the year 1970.
+const FOREVER: Duration = Duration::from_secs(1 << 40);
+
 fn open_error(outbox: Outbox, url: &str) -> OutboxError {
     outbox.open(url, Arc::new(SystemClock)).unwrap_err()
 }
@@ -173,7 +176,7 @@ async fn while_the_disk_is_full_samples_are_held_in_memory_and_delivered() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
     api.fail(503);
-    let outbox = Outbox::sqlite(directory.path()).max_pages(20).max_samples(30_000);
+    let outbox = Outbox::sqlite(directory.path()).max_pages(20).max_samples(30_000).keep_for(FOREVER);
     let delivery = start_with(&api, outbox, fast());
     for n in 0..20 {
         delivery.accept(ACCOUNT, run("a", 1_000, n)).await.unwrap();
@@ -198,10 +201,11 @@ async fn while_the_disk_is_full_samples_are_held_in_memory_and_delivered() {
     let state = delivery.wait_for(|state| state.file_trouble.is_none()).await;
     delivery.0.core.outbox.sweep().await;
     let waiting = state.waiting;
-    assert_eq!(delivery.drain(Duration::from_secs(5)).await.on_disk, waiting);
+    let drained = delivery.drain(Duration::from_secs(5)).await;
+    assert_eq!(drained.on_disk, waiting, "{drained}");
     delivery.stop().await;
     let api = Model::new();
-    let delivery = start_with(&api, Outbox::sqlite(directory.path()), fast());
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
     assert_eq!(delivery.state().waiting, waiting);
     delivery.wait_for(empty).await;
     assert_eq!(api.stored().len(), waiting);
