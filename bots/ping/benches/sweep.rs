@@ -1,1 +1,77 @@
-fn main() {}
+//! Pings 10,000 loopback addresses once each, next to `fping -c1` on the same list:
+//! `cargo bench -p grafolean-ping-bot --bench sweep [-- PAIRS]`
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a benchmark prints, and has nobody to report to"
+)]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use grafolean_ping_bot::icmp::{Pinger, PingerOptions};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use support::{Fping, cpu_of, median};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// As long as fping waits for the last answer.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+struct Run {
+    user: f64,
+    system: f64,
+    wall: Duration,
+    lost: usize,
+}
+
+fn ours(targets: &[Ipv4Addr], options: PingerOptions) -> Run {
+    let start = Instant::now();
+    let (lost, cpu) = cpu_of(nix::sys::resource::UsageWho::RUSAGE_SELF, || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let pinger = Pinger::open(options).expect("an ICMP socket");
+            let mut pings = JoinSet::new();
+            for target in targets {
+                let (pinger, target) = (pinger.clone(), *target);
+                pings.spawn(async move { pinger.ping(target, TIMEOUT).await.is_err() });
+            }
+            pings.join_all().await.into_iter().filter(|lost| *lost).count()
+        })
+    });
+    Run { user: cpu.user, system: cpu.system, wall: start.elapsed(), lost }
+}
+
+fn theirs(fping: &Fping) -> Run {
+    let start = Instant::now();
+    let (rtts, cpu) = cpu_of(nix::sys::resource::UsageWho::RUSAGE_CHILDREN, || fping.run(1));
+    Run { user: cpu.user, system: cpu.system, wall: start.elapsed(), lost: fping.targets - rtts.len() }
+}
+
+fn main() {
+    let Some(pairs) = support::pairs() else { return };
+    let targets = support::targets();
+    let fping = Fping::new(&targets);
+    println!("| pair | who | user s | system s | CPU s | wall s | lost | CPU ratio |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut ratios = Vec::new();
+    for pair in 1..=pairs {
+        let theirs = theirs(&fping);
+        let default = ours(&targets, PingerOptions::default());
+        let fast = ours(&targets, PingerOptions::default().packets_per_second(50_000));
+        let total = |run: &Run| run.user + run.system;
+        for (who, run) in [("fping -c1 -i1", &theirs), ("ours, 5,000/s", &default), ("ours, 50,000/s", &fast)]
+        {
+            let Run { user, system, wall, lost } = run;
+            println!(
+                "| {pair} | {who} | {user:.3} | {system:.3} | {:.3} | {:.2} | {lost} | {:.2} |",
+                total(run),
+                wall.as_secs_f64(),
+                total(run) / total(&theirs)
+            );
+        }
+        ratios.push(total(&default) / total(&theirs));
+    }
+    println!("\nCPU at the default rate: {:.2} times fping's (median of {pairs} pairs)", median(&mut ratios));
+}
