@@ -54,7 +54,7 @@ fn main() {
             println!(
                 "| {pair} | {who} | {:.1} | {p99:.1} | {} | {:.3} | {monotonic} | {ratio:.2} |",
                 median(rtts),
-                targets.len() - rtts.len(),
+                fping.targets - rtts.len(),
                 cpu.user + cpu.system,
             );
         }

@@ -8,24 +8,24 @@ use std::process::Command;
 
 /// The number of pairs to run: the argument after `--`, or 5. `None` under `cargo test --all-targets`, which only
 /// wants to see that the benchmark compiles.
-pub fn pairs() -> Option<usize> {
+pub(crate) fn pairs() -> Option<usize> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let bench = arguments.iter().any(|argument| argument == "--bench");
     bench.then(|| arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(5))
 }
 
 /// 10,000 addresses in 127.20.0.0/16.
-pub fn targets() -> Vec<Ipv4Addr> {
+pub(crate) fn targets() -> Vec<Ipv4Addr> {
     (0..40).flat_map(|high| (1..=250).map(move |low| Ipv4Addr::new(127, 20, high, low))).collect()
 }
 
-pub struct Fping {
+pub(crate) struct Fping {
     list: tempfile::NamedTempFile,
-    pub targets: usize,
+    pub(crate) targets: usize,
 }
 
 impl Fping {
-    pub fn new(targets: &[Ipv4Addr]) -> Self {
+    pub(crate) fn new(targets: &[Ipv4Addr]) -> Self {
         let mut list = tempfile::NamedTempFile::new().expect("a temporary file");
         for target in targets {
             writeln!(list, "{target}").expect("room for the list");
@@ -34,7 +34,7 @@ impl Fping {
     }
 
     /// Pings each target once, one every so many milliseconds, and returns the round trips in microseconds.
-    pub fn run(&self, interval_ms: u32) -> Vec<f64> {
+    pub(crate) fn run(&self, interval_ms: u32) -> Vec<f64> {
         let output = Command::new("fping")
             .args(["-c1", "-q", &format!("-i{interval_ms}"), "-f"])
             .arg(self.list.path())
@@ -50,13 +50,13 @@ impl Fping {
     }
 }
 
-pub struct Cpu {
-    pub user: f64,
-    pub system: f64,
+pub(crate) struct Cpu {
+    pub(crate) user: f64,
+    pub(crate) system: f64,
 }
 
 /// Runs something, and says what CPU seconds it cost.
-pub fn cpu_of<T>(who: UsageWho, run: impl FnOnce() -> T) -> (T, Cpu) {
+pub(crate) fn cpu_of<T>(who: UsageWho, run: impl FnOnce() -> T) -> (T, Cpu) {
     let now = || {
         let usage = getrusage(who).expect("getrusage takes these arguments");
         [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds() as f64 / 1e6)
@@ -67,7 +67,7 @@ pub fn cpu_of<T>(who: UsageWho, run: impl FnOnce() -> T) -> (T, Cpu) {
     (value, Cpu { user: after[0] - before[0], system: after[1] - before[1] })
 }
 
-pub fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
