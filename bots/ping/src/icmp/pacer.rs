@@ -7,6 +7,9 @@ use tokio::time::{Instant, sleep};
 /// Tokio's timer wakes on whole milliseconds and rounds up, so a sleeper may come two of them late; a bucket that
 /// holds less than that much time would throw away the tokens of every sleep.
 const TIMER_GRAIN: Duration = Duration::from_millis(2);
+/// Longest sleep for more tokens than the next one: waking costs more than sending a packet, and nobody who waits
+/// in a queue minds a few milliseconds.
+const LONGEST_REFILL: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(crate) struct Pacer {
@@ -14,6 +17,8 @@ pub(crate) struct Pacer {
     interval: Duration,
     /// The time that a full bucket is worth.
     depth: Duration,
+    /// The time to let an empty bucket fill, at least one token's.
+    refill: Duration,
     // Tokio's mutex serves its waiters in order, and one that gives up waiting leaves the queue at no cost to those
     // behind it. Whoever holds it is the head of the queue and the only one to sleep.
     bucket: Mutex<Bucket>,
@@ -30,7 +35,9 @@ impl Pacer {
         let interval = Duration::from_secs(1) / per_second.max(1);
         let depth = (interval * burst.max(1)).max(TIMER_GRAIN);
         let empty_at = Instant::now().checked_sub(depth).unwrap_or_else(Instant::now);
-        Self { interval, depth, bucket: Mutex::new(Bucket { empty_at }) }
+        // Half of the bucket, so that a timer that fires late does not let it run over.
+        let refill = (depth / 2).min(LONGEST_REFILL).max(interval);
+        Self { interval, depth, refill, bucket: Mutex::new(Bucket { empty_at }) }
     }
 
     /// Waits for this caller's turn and token. Dropped while waiting, it takes nothing.
@@ -44,7 +51,7 @@ impl Pacer {
                 bucket.empty_at = now.checked_sub(kept).unwrap_or(now);
                 return;
             }
-            sleep(self.interval - held).await;
+            sleep(self.refill.saturating_sub(held)).await;
         }
     }
 }
