@@ -11,9 +11,12 @@ use grafolean_ping_bot::icmp::{
     OpenError, PingError, PingStats, Pinger, PingerOptions, Reason, RttClock, SocketKind, Target,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::future::poll_fn;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::process::Command;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -415,13 +418,17 @@ fn an_answer_that_came_while_this_process_had_no_cpu_is_not_lost() {
     in_namespace("an_answer_that_came_while_this_process_had_no_cpu_is_not_lost", || async {
         for kind in BOTH {
             let pinger = open(kind);
-            let ping = spawn_ping(&pinger, LOCALHOST, SECOND / 50);
+            // Not spawned: this task is polled before the receiver, so that it sees its timer fire first.
+            let mut ping = pin!(pinger.ping(LOCALHOST, SECOND / 50));
             while pinger.stats().sent == 0 {
-                tokio::task::yield_now().await;
+                poll_fn(|cx| Poll::Ready(assert!(ping.as_mut().poll(cx).is_pending()))).await;
+                if pinger.stats().sent == 0 {
+                    tokio::task::yield_now().await;
+                }
             }
             std::thread::sleep(SECOND / 5);
-            let rtt = ping.await.unwrap().unwrap();
-            assert!(rtt < SECOND / 50, "{rtt:?}");
+            let reply = ping.await.unwrap();
+            assert!(reply.rtt < SECOND / 50, "{reply:?}");
         }
     });
 }
