@@ -26,9 +26,9 @@ const BATCHES_IN_A_ROW: usize = 64;
 const LONGEST_ERROR: usize = 1536;
 /// Headers that may come before the payload of a reply: IPv4 with all options, ICMP.
 const REPLY_OVERHEAD: usize = 60 + HEADER_LEN;
-/// Pauses between attempts while a device's queue is full, which empties within milliseconds.
+/// Pauses between attempts while the send buffer or a device's queue is full; both empty within milliseconds.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(2);
-/// A queue that stays full this long is not busy but broken.
+/// A device's queue that stays full this long is not busy but broken.
 const FULL_QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 /// Errors of other requests that may surface in one send before it is believed that the error is our own.
 const FOREIGN_SEND_ERRORS: usize = 8;
@@ -70,7 +70,7 @@ impl Family {
             drops: 0,
             empty_at: None,
         };
-        let interest = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+        let interest = Interest::READABLE | Interest::ERROR;
         Ok(Self {
             fd: sys::watch(socket, interest)?,
             about,
@@ -104,22 +104,16 @@ impl Family {
         let address = SockAddr::from(target.to_socket_addr());
         let first_attempt = flight.deadline;
         loop {
-            let mut ready = self.fd.writable().await.map_err(PingError::Send)?;
-            match ready.try_io(|_| self.send_now(sequence, nonce, &address)) {
-                Ok(Ok(sent)) => {
+            match self.send_now(sequence, nonce, &address) {
+                Ok(sent) => {
                     self.counters.sent.add(1);
                     flight.deadline = sent.monotonic + timeout;
                     return Ok(flight);
                 }
-                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    if first_attempt.elapsed() > FULL_QUEUE_PATIENCE {
-                        return Err(self.failed_send(error));
-                    }
-                    sleep(FULL_QUEUE_PAUSE).await;
-                }
-                Ok(Err(error)) => return Err(self.failed_send(error)),
-                // The socket's buffer is full; `writable` now waits until it is not.
-                Err(_would_block) => {}
+                // Not by waiting for writability: with an error queue, the first ICMP error makes epoll report the
+                // socket as closed for writing, which tokio takes as ready for ever, and the wait would spin.
+                Err(error) if is_full(&error, first_attempt.elapsed()) => sleep(FULL_QUEUE_PAUSE).await,
+                Err(error) => return Err(self.failed_send(error)),
             }
         }
     }
@@ -182,9 +176,11 @@ impl Family {
     }
 
     fn receive_from(&self, queue: Queue, inbox: &mut Inbox) -> bool {
+        let mut failed = false;
         for _ in 0..BATCHES_IN_A_ROW {
             match inbox.batch.receive(self.fd.as_fd(), queue) {
                 Ok(received) => {
+                    failed = false;
                     self.judge(inbox, queue);
                     // Each is woken without a lock that it would have to wait for.
                     for waker in inbox.wakers.drain(..) {
@@ -196,10 +192,11 @@ impl Family {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 // Interrupted, or an ICMP error that is also on the error queue: reading it has cleared it.
-                Err(_) => {}
+                Err(_) => failed = true,
             }
         }
-        false
+        // An error that will not go away must not be retried at full speed: then the next arrival wakes us.
+        failed
     }
 
     fn judge(&self, inbox: &mut Inbox, queue: Queue) {
@@ -287,6 +284,15 @@ impl Family {
     }
 }
 
+/// Whether a send failed for lack of room only, which time will bring.
+fn is_full(error: &io::Error, since: Duration) -> bool {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => true,
+        Some(libc::ENOBUFS) => since < FULL_QUEUE_PATIENCE,
+        _ => false,
+    }
+}
+
 fn is_about_a_target(error: &io::Error) -> bool {
     let about_the_socket = [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM, libc::EBADF, libc::EINVAL];
     error.raw_os_error().is_some_and(|code| !about_the_socket.contains(&code))
@@ -326,5 +332,27 @@ impl Flight<'_> {
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         locked(&self.family.flights).end(self.sequence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_buffer_is_waited_for_and_a_full_device_too_but_not_for_ever() {
+        let [again, no_buffers, refused] =
+            [libc::EAGAIN, libc::ENOBUFS, libc::EHOSTUNREACH].map(io::Error::from_raw_os_error);
+        for since in [Duration::ZERO, 2 * FULL_QUEUE_PATIENCE] {
+            assert!(is_full(&again, since));
+            assert_eq!(is_full(&no_buffers, since), since.is_zero());
+            assert!(!is_full(&refused, since));
+        }
+    }
+
+    #[test]
+    fn only_errors_that_a_router_can_cause_may_be_anothers() {
+        assert!(is_about_a_target(&io::Error::from_raw_os_error(libc::EHOSTUNREACH)));
+        assert!(!is_about_a_target(&io::Error::from_raw_os_error(libc::ENOBUFS)));
     }
 }
