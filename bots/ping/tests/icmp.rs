@@ -421,7 +421,7 @@ fn an_answer_that_came_while_this_process_had_no_cpu_is_not_lost() {
             // Not spawned: this task is polled before the receiver, so that it sees its timer fire first.
             let mut ping = pin!(pinger.ping(LOCALHOST, SECOND / 50));
             while pinger.stats().sent == 0 {
-                poll_fn(|cx| Poll::Ready(assert!(ping.as_mut().poll(cx).is_pending()))).await;
+                assert!(poll_fn(|cx| Poll::Ready(ping.as_mut().poll(cx))).await.is_pending());
                 if pinger.stats().sent == 0 {
                     tokio::task::yield_now().await;
                 }
