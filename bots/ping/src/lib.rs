@@ -1,1 +1,3 @@
 //! Grafolean's ICMP ping bot.
+
+pub mod icmp;
