@@ -2,6 +2,7 @@
 //! backend in this process that answers at once. One thread runs everything but the outbox file.
 //!
 //! `cargo bench --bench delivery`
+#![allow(clippy::print_stdout, clippy::expect_used, reason = "a bench prints its figures, and may fail")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

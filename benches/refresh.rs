@@ -6,6 +6,7 @@
 //!
 //! The backend is this same program, started again as a process of its own, so that what it needs is not counted. It
 //! sends canned lists, each 5 ms after it was asked for.
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -236,7 +236,7 @@ pub(crate) fn spread(id: &str, range: i64) -> i64 {
     hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^= hash >> 33;
     // The upper half of a 128-bit product is below `range` without the bias of a remainder.
-    let scaled = u128::from(hash) * u128::from(range.unsigned_abs()) >> 64;
+    let scaled = (u128::from(hash) * u128::from(range.unsigned_abs())) >> 64;
     i64::try_from(scaled).unwrap_or(0)
 }
 

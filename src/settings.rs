@@ -246,7 +246,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         };
         match read() {
             Ok(text) if text.trim().is_empty() => {
-                self.problem(NAME, format_args!("{file} is empty: expected the bot's token in it"))
+                self.problem(NAME, format_args!("{file} is empty: expected the bot's token in it"));
             }
             Ok(text) => return text.trim().to_owned(),
             Err(error) => self.problem(NAME, format_args!("cannot read {file}: {error}")),

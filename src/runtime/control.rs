@@ -50,7 +50,8 @@ pub(crate) struct Control<C: Collector> {
     pub(crate) cancel: watch::Sender<bool>,
     pub(crate) queries: mpsc::Receiver<JobsQuery>,
     under_way: HashMap<Ticket, UnderWay>,
-    finished: (mpsc::UnboundedSender<(Ticket, Outcome)>, mpsc::UnboundedReceiver<(Ticket, Outcome)>),
+    report: mpsc::UnboundedSender<(Ticket, Outcome)>,
+    finished: mpsc::UnboundedReceiver<(Ticket, Outcome)>,
     last_look: (Timestamp, Instant),
     next_check: Instant,
     problems: Warnings,
@@ -68,6 +69,8 @@ impl<C: Collector> Control<C> {
         queries: mpsc::Receiver<JobsQuery>,
     ) -> Self {
         let last_look = (performer.clock.now(), Instant::now());
+        // No more messages than runs under way, which are limited.
+        let (report, finished) = mpsc::unbounded_channel();
         Self {
             table,
             performer,
@@ -77,8 +80,8 @@ impl<C: Collector> Control<C> {
             cancel,
             queries,
             under_way: HashMap::new(),
-            // No more messages than runs under way, which are limited.
-            finished: mpsc::unbounded_channel(),
+            report,
+            finished,
             last_look,
             next_check: last_look.1,
             problems: Warnings::default(),
@@ -107,7 +110,7 @@ impl<C: Collector> Control<C> {
                 biased;
                 () = &mut draining => return,
                 // Many at a time: one turn of the loop serves them all.
-                _ = self.finished.1.recv_many(&mut finished, 1_024) => {
+                _ = self.finished.recv_many(&mut finished, 1_024) => {
                     finished.drain(..).for_each(|(ticket, outcome)| self.finish(ticket, outcome));
                 }
                 Some(query) = self.queries.recv() => self.answer(query),
@@ -130,7 +133,7 @@ impl<C: Collector> Control<C> {
         tokio::pin!(over);
         while self.under_way.values().any(|run| !run.blocked) {
             tokio::select! {
-                Some((ticket, outcome)) = self.finished.1.recv() => self.finish(ticket, outcome),
+                Some((ticket, outcome)) = self.finished.recv() => self.finish(ticket, outcome),
                 Some(query) = self.queries.recv() => self.answer(query),
                 () = stop.aborting() => break,
                 () = &mut over => break,
@@ -176,7 +179,7 @@ impl<C: Collector> Control<C> {
         let limit = timeout.unwrap_or(shortest.max(SHORTEST_DEADLINE));
         let (ticket, missed) = (start.ticket, start.missed);
         let run = {
-            let (performer, finished) = (self.performer.clone(), self.finished.0.clone());
+            let (performer, finished) = (self.performer.clone(), self.report.clone());
             let (id, task) = (entry.id.clone(), task.clone());
             async move {
                 let outcome = performer.perform(start, id, task, limit).await;

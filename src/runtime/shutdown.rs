@@ -47,7 +47,9 @@ impl Stop {
         tokio::spawn(on_each_signal(move |name| {
             match *stopper.level.borrow() {
                 Level::Go => {
-                    tracing::info!("{name}: no new runs; finishing and delivering (once more to end at once)")
+                    tracing::info!(
+                        "{name}: no new runs; finishing and delivering (once more to end at once)"
+                    );
                 }
                 Level::Drain | Level::Abort => tracing::warn!("{name} again: ending at once"),
             }

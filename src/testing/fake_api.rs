@@ -88,7 +88,7 @@ impl FakeApi {
             Reply::Whole(answer) => Err(ApiError::Status {
                 request,
                 status: answer.status,
-                message: String::from_utf8_lossy(&answer.bytes()).into_owned(),
+                message: String::from_utf8_lossy(answer.bytes()).into_owned(),
                 retry_after: exchange.retry_after.map(|seconds| Duration::from_secs(seconds.into())),
             }),
             Reply::Half(_) | Reply::None => {

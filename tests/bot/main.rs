@@ -1,4 +1,5 @@
 //! A whole bot against a fake backend: how it keeps time, survives bad company, and stops.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod configuration;
 mod health;

@@ -76,7 +76,7 @@ async fn what_could_not_be_delivered_is_delivered_after_the_next_start() {
     let running = tokio::spawn(runner.run_until(stop.clone()));
     let wait = async {
         while script.runs_of("a").len() < 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
