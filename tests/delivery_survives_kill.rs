@@ -1,6 +1,7 @@
 //! A bot that is killed at any moment has lost no accepted sample.
 //!
 //! The test runs itself as another process, which accepts samples and says so in a file, and kills it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "testing")]
 
 use std::collections::HashSet;
