@@ -7,6 +7,8 @@
 //! The backend is this same program, started again as a process of its own, so that what it needs is not counted. It
 //! sends canned lists, each 5 ms after it was asked for.
 
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -473,6 +473,19 @@ async fn large_lists_are_read_aside_with_the_same_result() {
     assert!(entities.iter().all(|e| Arc::ptr_eq(&e.sensors[0].details, &entities[0].sensors[0].details)));
 }
 
+/// `Collector::fetch_job_configs` promises that a refresh can move between threads.
+fn movable<P: Protocol>(
+    cx: &Context,
+) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
+    fetch::<P>(cx)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_can_move_between_threads() {
+    let bench = Bench::accounts(&[1]);
+    assert_eq!(movable::<Ping>(&bench.cx).await.unwrap().len(), 1);
+}
+
 /// JSON that is near to what is expected.
 fn near() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
