@@ -5,11 +5,14 @@ mod clock;
 mod context;
 mod delivery;
 mod error;
+mod http_server;
 mod job;
 mod protocol;
 mod sample;
 mod schedule;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(feature = "testing")]
 #[doc(hidden)]
