@@ -1,8 +1,12 @@
 //! How many samples a second go through delivery: accepted by the outbox, sent by the courier, against a
 //! backend in this process that answers at once. One thread runs everything but the outbox file.
 //!
-//! `cargo bench --bench delivery`
-#![allow(clippy::print_stdout, clippy::expect_used, reason = "a bench prints its figures, and may fail")]
+//! `cargo bench --features testing --bench delivery`
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench stops at what it did not expect, and prints"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

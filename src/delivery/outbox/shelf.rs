@@ -190,8 +190,11 @@ impl Shelf {
         let Some(lane) = self.lanes.get_mut(&account) else { return Vec::new() };
         let mut taken = Vec::new();
         let mut samples = 0;
-        while let Some(parcel) = lane.live.pop_front_if(|p| samples == 0 || samples + p.samples.len() <= max)
-        {
+        while let Some(next) = lane.live.front() {
+            if samples > 0 && samples + next.samples.len() > max {
+                break;
+            }
+            let Some(parcel) = lane.live.pop_front() else { break };
             samples += parcel.samples.len();
             lane.live_samples -= parcel.samples.len();
             if parcel.seq.only_in_memory() {
