@@ -7,7 +7,6 @@
 //! The backend is this same program, started again as a process of its own, so that what it needs is not counted. It
 //! sends canned lists, each 5 ms after it was asked for.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
-
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 use std::collections::HashMap;

@@ -445,7 +445,7 @@ fn proxies_are_not_asked_for_this_machine() {
 #[cfg(feature = "testing")]
 #[tokio::test]
 async fn a_strict_backend_and_this_client_understand_each_other() {
-    use crate::backend::{UserId, job_configs};
+    use crate::backend::job_configs;
     use crate::context::Context;
     use crate::protocol::Protocol;
     use crate::testing::FakeBackend;
@@ -472,7 +472,7 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
         HttpApi::new(&backend.url(), Token::new(backend.token()), mode, clock).unwrap()
     };
 
-    let put = api(StoreMode::Put);
+    let put = api(DeliveryMode::Put);
     assert_eq!(wire::status(&put).await.unwrap().ready, Ok(()));
     backend.set_migration_needed(true);
     assert_eq!(wire::status(&put).await.unwrap().ready, Err("database migration needed".to_owned()));
@@ -486,12 +486,12 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
     put.store(account, &samples).await.unwrap();
     put.store(account, &samples).await.unwrap();
     assert_eq!(backend.values(account.get())["a.b"], [(time.as_secs_f64(), 1.5)]);
-    api(StoreMode::Post).store(account, &samples).await.unwrap();
+    api(DeliveryMode::Post).store(account, &samples).await.unwrap();
     assert_eq!(backend.values(account.get())["a.b"].len(), 2);
     assert!(put.clock_skew().is_some_and(|skew| skew.abs() < 3.0));
 
     backend.clear_requests();
-    let cx = Context::new(Arc::new(put), UserId::new(profile.user_id.get()));
+    let cx = Context::new(Arc::new(put)).of_user(profile.user_id);
     let entities = job_configs::fetch::<Ping>(&cx).await.unwrap();
     assert_eq!((entities.len(), entities[0].id.get(), entities[0].credential.n_packets), (1, device, 3));
     assert_eq!(backend.request_count(), 4);
