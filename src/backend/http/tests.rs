@@ -345,7 +345,7 @@ async fn values_are_put_with_their_time_or_posted_without() {
     let api = HttpApi::new(&server.url, Token::new(TOKEN), DeliveryMode::Post, clock).unwrap();
     api.store(ACCOUNT, &samples[..1]).await.unwrap();
     let request = server.request(1);
-    assert!(request.starts_with("PUT /api/accounts/7/values?b="));
+    assert!(request.starts_with("POST /api/accounts/7/values?b="));
     assert!(request.ends_with("\r\n\r\n[{\"p\":\"a.b%2ec\",\"v\":3.5}]"));
     assert_eq!(server.requests.lock().unwrap().len(), 2, "nothing is sent for nothing");
 }

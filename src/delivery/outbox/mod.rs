@@ -1,5 +1,6 @@
 //! Where samples wait for the backend: in memory, or in a file that survives the process.
 
+mod backlog;
 mod codec;
 mod keeper;
 mod memory;
