@@ -12,7 +12,7 @@ use crate::error::{SettingProblem, StartError};
 ///
 /// ```
 /// use grafoleancollector::Settings;
-/// let env = [("BACKEND_URL", "https://grafolean.example.org/api"), ("BOT_TOKEN", "secret")];
+/// let env = [("BACKEND_URL", "https://grafolean.example.org/api"), ("BOT_TOKEN", "secret"), ("DATA_DIR", "none")];
 /// let settings = Settings::from_lookup(|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_string()))?;
 /// assert_eq!(settings.jobs_refresh_interval.as_secs(), 120);
 /// # Ok::<(), grafoleancollector::StartError>(())

@@ -207,6 +207,7 @@ impl Delivery {
     }
 
     /// Waits until delivery fares as `enough` says.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn wait_for(&self, enough: impl Fn(&DeliveryState) -> bool) -> DeliveryState {
         let mut changes = self.0.core.changed.subscribe();
         loop {

@@ -144,7 +144,7 @@ impl<C: Collector> Runner<C> {
         let (vitals, runs) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
         let context = Context::new(api.clone());
         let jobs = Arc::new(OnceLock::new());
-        let _health = match settings.health_addr {
+        let health = match settings.health_addr {
             None => None,
             Some(addr) => {
                 let report = BotReport {
@@ -198,6 +198,9 @@ impl<C: Collector> Runner<C> {
             control.drain(grace, &stop).await;
         }
         flush(&delivery, grace, &stop).await;
+        if let Some(health) = health {
+            health.stop().await;
+        }
         Ok(())
     }
 }

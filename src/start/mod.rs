@@ -49,10 +49,12 @@ pub fn main<C: Collector>(bot: C) -> ExitCode {
 /// # }
 /// use grafoleancollector::{Program, Variable};
 ///
+/// const VARIABLES: &[Variable] = &[Variable::new("MY_UNIT", "metric", "metric or imperial")];
+///
 /// fn main() -> std::process::ExitCode {
 ///     Program::new("my-bot", env!("CARGO_PKG_VERSION"))
 ///         .about("Measures what I need")
-///         .variables(&[Variable::new("MY_UNIT", "metric", "metric or imperial")])
+///         .variables(VARIABLES)
 ///         .main(|_environment| Ok(MyBot))
 /// }
 /// ```
