@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::backend::job_configs::{ConfigCache, FailedAccount};
-use crate::backend::{Api, UserId};
+use crate::backend::Api;
+use crate::backend::config_cache::{ConfigCache, FailedAccount};
+use crate::backend::job_configs;
+use crate::error::FetchError;
+use crate::ids::UserId;
 use crate::protocol::{Entity, Protocol};
 use crate::telemetry::{MetricsText, Warnings};
 
@@ -53,6 +56,13 @@ impl Context {
             let Entity { account, id, name, .. } = entity;
             found.insert(format!("account {account}, entity {id} ({name}): {why}"));
         }
+    }
+
+    /// Reads the entities that have protocol `P` and are this bot's to serve.
+    pub(crate) fn fetch<P: Protocol>(
+        &self,
+    ) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
+        job_configs::fetch(&self.api, self.user, &self.configs)
     }
 
     /// A look at the jobs is over: what it skipped is logged, if it is new.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::backend::{AccountId, CredentialId, EntityId, SensorId};
+use crate::ids::{AccountId, CredentialId, EntityId, SensorId};
 use crate::schedule::Interval;
 
 /// Names a protocol and types its JSON.

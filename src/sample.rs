@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::backend::AccountId;
 use crate::clock::Timestamp;
+use crate::ids::AccountId;
 
 /// Where a value belongs in the backend: segments joined by dots.
 ///

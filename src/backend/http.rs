@@ -14,9 +14,10 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use tokio::time::Instant;
 
 use super::token::{Token, one_line};
-use super::{AccountId, Api, ApiError, DeliveryMode, Resource, wire};
+use super::{Api, ApiError, DeliveryMode, Resource, wire};
 use crate::clock::{Clock, Timestamp};
 use crate::error::StartError;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 use crate::settings::Settings;
 use crate::telemetry::{Counter, Histogram, MetricsText};

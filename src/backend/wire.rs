@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 use super::DeliveryMode;
 use super::lenient::{self, Values};
 use super::token::one_line;
-use super::{AccountId, Api, ApiError, Resource, UserId};
+use super::{Api, ApiError, Resource};
+use crate::ids::{AccountId, UserId};
 use crate::sample::Sample;
 use crate::schedule::Interval;
 

@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep_until};
 use super::backoff::Backoff;
 use super::batch::{self, BATCH_SAMPLES, Fate, Load};
 use super::ledger::Aside;
-use super::outbox::shelf::Seq;
+use super::outbox::parcel::Seq;
 use super::triage::{self, Judgement, Kind, Setback, Stop};
 use super::{Core, Status};
-use crate::backend::{AccountId, ApiError};
+use crate::backend::ApiError;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// Live samples are gathered this long before the next request: five small requests a second at most, and
@@ -224,7 +225,7 @@ impl Courier {
         Some(self.unpack(parcels))
     }
 
-    fn unpack(&self, parcels: Vec<super::outbox::shelf::Parcel>) -> Load {
+    fn unpack(&self, parcels: Vec<super::outbox::parcel::Parcel>) -> Load {
         let (load, duplicates) = Load::new(parcels);
         for sample in duplicates {
             let words = "another value at the same path and time was sent".to_owned();

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Serialize, Serializer};
 
 use super::seldom::Seldom;
-use crate::backend::AccountId;
 use crate::clock::Timestamp;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 use crate::telemetry::{Counter, MetricsText};
 

@@ -37,8 +37,9 @@ pub(crate) use self::state::{AccountState, DeliveryState, Drained, Status};
 use self::courier::Courier;
 use self::ledger::{Ledger, float};
 use self::triage::Stop;
-use crate::backend::{AccountId, Api, DeliveryMode};
+use crate::backend::{Api, DeliveryMode};
 use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 use crate::telemetry::MetricsText;
 

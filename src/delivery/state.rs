@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::ledger::{SetAside, as_text};
 use super::triage::Stop;
-use crate::backend::AccountId;
 use crate::clock::Timestamp;
+use crate::ids::AccountId;
 
 /// How delivery fares.
 #[derive(Clone, Debug, Serialize)]

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::batch::{Fate, Load};
-use crate::backend::{AccountId, ApiError, DeliveryMode};
+use crate::backend::{ApiError, DeliveryMode};
+use crate::ids::AccountId;
 
 /// Samples that may be refused singly, one after the other, before it is not believed any more that they are
 /// the bad ones: a wrong proxy that answers 400 to everything must not destroy data.
@@ -180,7 +181,7 @@ pub(crate) async fn send(
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::delivery::outbox::shelf::{Parcel, Seq};
+    use crate::delivery::outbox::parcel::{Parcel, Seq};
     use crate::sample::{Path, Sample};
 
     struct Strict {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::shutdown::Stop;
 use super::vitals::Vitals;
-use crate::backend::{Api, UserId, wire};
+use crate::backend::{Api, wire};
 use crate::error::{Chain, StartError};
+use crate::ids::UserId;
 
 /// The first wait, doubled each time up to the last: a backend that starts with us is there within seconds,
 /// and one that is down for long should not be knocked at all the time.

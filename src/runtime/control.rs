@@ -8,12 +8,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::dispatch::Ticket;
 use super::ledger::{Change, Outcome};
 use super::perform::Performer;
 use super::reconcile::{Assignment, reconcile};
 use super::refresh::Refresher;
 use super::shutdown::Stop;
-use super::timetable::{Start, Ticket, Timetable};
+use super::timetable::{Start, Timetable};
 use super::vitals::{JobsQuery, JobsView, Vitals};
 use super::workers::Workers;
 use crate::clock::Timestamp;

@@ -2,7 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::timetable::{Slot, Ticket};
+/// A job's place in the timetable. Places are used again; a [`Ticket`] is not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Slot(pub(crate) u32);
+
+/// One stay of a job in its slot: tells a job from the one that had the slot before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) slot: Slot,
+    pub(crate) generation: u32,
+}
 
 /// How much may happen at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,19 +12,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use super::dispatch::{Limits, Queue};
+use super::dispatch::{Limits, Queue, Slot, Ticket};
 use crate::schedule::{Grid, Interval, Ticks, spread};
-
-/// A job's place in the timetable. Places are used again; a [`Ticket`] is not.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Slot(pub(crate) u32);
-
-/// One stay of a job in its slot: tells a job from the one that had the slot before it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Ticket {
-    pub(crate) slot: Slot,
-    generation: u32,
-}
 
 /// The first run of a job that is new comes within this time: long enough to spread a fleet, short enough to
 /// see at once that a new device works.

@@ -8,8 +8,6 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-pub use check::{Finding, Verdict};
-
 use crate::collector::Collector;
 use crate::error::{Chain, SettingProblem, StartError};
 use crate::runtime::{Runner, Stop};

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 
 use super::grafolean::{FakeGrafolean, Reply};
 use super::state::Ask;
-use crate::backend::{AccountId, Api, ApiError, DeliveryMode, Resource, wire};
+use crate::backend::{Api, ApiError, DeliveryMode, Resource, wire};
 use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// A Grafolean backend in memory, spoken to without a socket: with paused time, hours of a bot's life pass in

@@ -445,7 +445,6 @@ fn proxies_are_not_asked_for_this_machine() {
 #[cfg(feature = "testing")]
 #[tokio::test]
 async fn a_strict_backend_and_this_client_understand_each_other() {
-    use crate::backend::job_configs;
     use crate::context::Context;
     use crate::protocol::Protocol;
     use crate::testing::FakeBackend;
@@ -492,13 +491,13 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
 
     backend.clear_requests();
     let cx = Context::new(Arc::new(put)).of_user(profile.user_id);
-    let entities = job_configs::fetch::<Ping>(&cx).await.unwrap();
+    let entities = cx.fetch::<Ping>().await.unwrap();
     assert_eq!((entities.len(), entities[0].id.get(), entities[0].credential.n_packets), (1, device, 3));
     assert_eq!(backend.request_count(), 4);
 
     backend.on("/entities").html_instead_of_json(1);
     backend.on("/sensors").half_answers(1);
-    assert_eq!(job_configs::fetch::<Ping>(&cx).await.unwrap().len(), 1);
+    assert_eq!(cx.fetch::<Ping>().await.unwrap().len(), 1);
     assert_eq!(cx.configs.report().failed.len(), 1);
     backend.revoke(backend.token());
     let error = cx.api.may_store(account).await.unwrap_err();

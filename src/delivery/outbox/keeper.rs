@@ -12,14 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::shelf::{PARCEL_SAMPLES, Parcel, Seq};
-use super::{Dropped, Rest, Settled, Shared, codec, memory};
-use crate::backend::AccountId;
+use super::parcel::{PARCEL_SAMPLES, Parcel, Seq};
+use super::rows::DroppedRow;
+use super::{Dropped, Rest, Settled, Shared, codec, memory, rows};
 use crate::clock::{Clock, Timestamp};
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// Samples in one transaction: some 0.1 s of work, so that nobody waits longer for the thread.
@@ -109,6 +110,15 @@ struct Done {
     dropped: Vec<(Seq, AccountId, usize)>,
     /// Parcels to be settled that had been dropped before, while a courier held them.
     missing: HashSet<Seq>,
+}
+
+impl Done {
+    fn drop(&mut self, rows: Vec<DroppedRow>) {
+        for DroppedRow { seq, account, samples, bytes } in rows {
+            self.removed_bytes += bytes;
+            self.dropped.push((seq, account, samples));
+        }
+    }
 }
 
 impl Keeper {
@@ -288,16 +298,16 @@ impl Keeper {
         let mut done = Done::default();
         let tx = self.connection.unchecked_transaction()?;
         for seq in &self.gone {
-            done.removed_bytes += delete(&tx, *seq)?.unwrap_or(0);
+            done.removed_bytes += rows::delete(&tx, *seq)?.unwrap_or(0);
         }
         for (_, item) in settled {
             let bytes = match &item.rest {
-                Rest::Nothing => delete(&tx, item.seq)?,
+                Rest::Nothing => rows::delete(&tx, item.seq)?,
                 Rest::Unchanged(_) => continue,
                 Rest::Changed(rest) => {
-                    let bytes = length(&tx, item.seq)?;
+                    let bytes = rows::length(&tx, item.seq)?;
                     if bytes.is_some() {
-                        done.added_bytes += store(&tx, None, item.seq, rest)?;
+                        done.added_bytes += rows::store(&tx, None, item.seq, rest)?;
                     }
                     bytes
                 }
@@ -308,16 +318,16 @@ impl Keeper {
             }
         }
         for (account, parcel) in parcels {
-            done.added_bytes += store(&tx, Some(*account), parcel.seq, &parcel.samples)?;
+            done.added_bytes += rows::store(&tx, Some(*account), parcel.seq, &parcel.samples)?;
         }
         let too_many =
             (self.bytes + done.added_bytes).saturating_sub(done.removed_bytes + self.keeping.bytes);
         if too_many > 0 {
             let mut freed = 0;
-            drop_oldest(&tx, &mut done, |bytes, _| {
+            done.drop(rows::drop_oldest(&tx, |bytes, _| {
                 freed += bytes;
                 freed < too_many + bytes
-            })?;
+            })?);
         }
         tx.commit()?;
         Ok(done)
@@ -491,7 +501,7 @@ impl Keeper {
         let limit = now.minus(self.keeping.age).as_micros();
         let mut done = Done::default();
         let tx = self.connection.unchecked_transaction()?;
-        drop_oldest(&tx, &mut done, |_, newest| newest < limit)?;
+        done.drop(rows::drop_oldest(&tx, |_, newest| newest < limit)?);
         tx.commit()?;
         if !done.dropped.is_empty() {
             self.note(&done, Dropped::Age);
@@ -511,63 +521,4 @@ impl Keeper {
         }
         Ok(())
     }
-}
-
-/// Writes a parcel: a new one with its account, or what is left of one. Returns its bytes.
-fn store(tx: &Connection, account: Option<AccountId>, seq: Seq, samples: &[Sample]) -> rusqlite::Result<u64> {
-    let blob = codec::encode(samples);
-    let times = || samples.iter().map(|sample| sample.time.as_micros());
-    let (oldest, newest) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
-    if let Some(account) = account {
-        let sql = "INSERT INTO parcel VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        tx.prepare_cached(sql)?.execute(params![
-            seq.0,
-            account.get(),
-            samples.len(),
-            oldest,
-            newest,
-            blob.as_slice()
-        ])?;
-    } else {
-        let sql = "UPDATE parcel SET samples = ?2, oldest = ?3, newest = ?4, blob = ?5 WHERE seq = ?1";
-        tx.prepare_cached(sql)?.execute(params![seq.0, samples.len(), oldest, newest, blob.as_slice()])?;
-    }
-    Ok(blob.len() as u64)
-}
-
-fn length(tx: &Connection, seq: Seq) -> rusqlite::Result<Option<u64>> {
-    let sql = "SELECT length(blob) FROM parcel WHERE seq = ?1";
-    tx.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()
-}
-
-/// Removes a parcel. Returns the bytes that it had; none when it was dropped before.
-fn delete(tx: &Connection, seq: Seq) -> rusqlite::Result<Option<u64>> {
-    let bytes = length(tx, seq)?;
-    tx.prepare_cached("DELETE FROM parcel WHERE seq = ?1")?.execute([seq.0])?;
-    Ok(bytes)
-}
-
-/// Removes parcels, the oldest first, as long as `more` says so of their bytes and newest sample.
-fn drop_oldest(
-    tx: &Connection,
-    done: &mut Done,
-    mut more: impl FnMut(u64, i64) -> bool,
-) -> rusqlite::Result<()> {
-    let sql = "SELECT seq, account, samples, length(blob), newest FROM parcel ORDER BY seq";
-    let mut statement = tx.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    let first = done.dropped.len();
-    while let Some(row) = rows.next()? {
-        let bytes = row.get(3)?;
-        if !more(bytes, row.get(4)?) {
-            break;
-        }
-        done.dropped.push((Seq(row.get(0)?), AccountId::new(row.get(1)?), row.get(2)?));
-        done.removed_bytes += bytes;
-    }
-    let mut delete = tx.prepare_cached("DELETE FROM parcel WHERE seq = ?1")?;
-    for (seq, ..) in &done.dropped[first..] {
-        delete.execute([seq.0])?;
-    }
-    Ok(())
 }

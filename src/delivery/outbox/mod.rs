@@ -4,7 +4,9 @@ mod backlog;
 mod codec;
 mod keeper;
 mod memory;
-pub(crate) mod shelf;
+pub(crate) mod parcel;
+mod rows;
+mod shelf;
 mod sqlite;
 
 use std::collections::HashSet;
@@ -14,11 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::memory::Memory;
-use self::shelf::{Level, Parcel, Seq, Shelf};
+use self::parcel::{Parcel, Seq};
+use self::shelf::{Level, Shelf};
 use self::sqlite::Sqlite;
 use super::seldom::Seldom;
-use crate::backend::AccountId;
 use crate::clock::{Clock, Timestamp};
+use crate::ids::AccountId;
 use crate::sample::Sample;
 use crate::telemetry::{Counter, Gauge};
 

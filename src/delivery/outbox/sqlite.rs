@@ -9,10 +9,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::keeper::{Command, Keeper, Keeping};
-use super::shelf::{Parcel, Seq};
+use super::parcel::{Parcel, Seq};
 use super::{Closed, Outbox, OutboxError, Settled, Shared};
-use crate::backend::AccountId;
 use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// The newest format that this program reads and the one that it writes.

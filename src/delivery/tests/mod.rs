@@ -11,8 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Delivery, DeliveryOptions, DeliveryState, Outbox};
-use crate::backend::{AccountId, Api, ApiError, Resource};
+use crate::backend::{Api, ApiError, Resource};
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::ids::AccountId;
 use crate::sample::{Path, Sample};
 
 pub(super) const URL: &str = "https://grafolean.example.org/api";
