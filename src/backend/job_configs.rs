@@ -53,10 +53,10 @@ pub(crate) async fn fetch<P: Protocol>(cx: &Context) -> Result<Vec<Arc<Entity<P>
 }
 
 /// The accounts that this bot may see.
-pub(crate) async fn accounts(api: &dyn Api) -> Result<Vec<AccountId>, ApiError> {
+pub(crate) async fn accounts(api: &dyn Api) -> Result<Vec<Account>, ApiError> {
     let body = api.get(Resource::Accounts).await?;
     let (accounts, _) = wire::read(Resource::Accounts, &body, read_accounts)?;
-    Ok(accounts.into_iter().map(|account| account.id).collect())
+    Ok(accounts)
 }
 
 /// The account list: accounts, and what is wrong with others.
@@ -106,9 +106,9 @@ async fn read_account<P: Protocol>(
 }
 
 #[derive(Clone, Debug)]
-struct Account {
-    id: AccountId,
-    name: Box<str>,
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) name: Box<str>,
 }
 
 /// An account's entities, and what is wrong with others.
@@ -466,7 +466,7 @@ impl<'a, T> Table<'a, T> {
 }
 
 fn read_credential<P: Protocol>(record: &RawRecord<'_>) -> Result<Arc<P::Credential>, String> {
-    read_details(record, Values::Hidden)
+    read_details(record, if P::CREDENTIAL_IS_SECRET { Values::Hidden } else { Values::Shown })
 }
 
 fn read_sensor<P: Protocol>(record: &RawRecord<'_>) -> Result<ReadSensor<P>, String> {

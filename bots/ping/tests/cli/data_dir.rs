@@ -9,7 +9,9 @@ use crate::scene::Scene;
 fn the_second_bot_in_a_folder_says_so_and_ends() {
     let (scene, _) = Scene::with_one();
     let directory = tempfile::tempdir().unwrap();
-    let program = |command| bot(&[command]).serving(&scene.backend).env("DATA_DIR", directory.path());
+    let program = |command| {
+        bot(&[command]).serving(&scene.backend).env("DATA_DIR", directory.path()).env("LOG", "warn")
+    };
     let first = program("run").start();
     first.until("values", || scene.backend.value_count() > 0);
     let second = program("run").run().with(78);
@@ -28,12 +30,32 @@ fn a_folder_that_cannot_be_made_is_named() {
     let scene = Scene::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     let below = file.path().join("state");
-    let ended = bot(&[]).serving(&scene.backend).env("DATA_DIR", &below).run().with(78);
+    let program = bot(&[]).serving(&scene.backend).env("DATA_DIR", &below).env("LOG", "warn");
+    let ended = program.run().with(78);
     let line = ended.only_line();
     assert!(line.contains("DATA_DIR") && line.contains(below.to_str().unwrap()), "{line}");
     let ended = bot(&["check"]).serving(&scene.backend).env("DATA_DIR", &below).run().with(1);
     let line = ended.stdout.lines().find(|line| line.starts_with("FAIL  data")).unwrap();
     assert!(line.contains(below.to_str().unwrap()), "{line}");
+}
+
+#[test]
+fn samples_for_another_backend_are_not_sent_to_this_one() {
+    let (scene, _) = Scene::with_one();
+    let (other, _) = Scene::with_one();
+    let directory = tempfile::tempdir().unwrap();
+    let program = |scene: &Scene| bot(&[]).serving(&scene.backend).env("DATA_DIR", directory.path());
+    scene.backend.on("/values").fail_all(Some(503));
+    let running = program(&scene).start();
+    running.until("samples that wait", || running.metric("grafolean_outbox_samples") > 0);
+    running.terminated().with(0);
+    let ended = program(&other).env("LOG", "warn").run().with(78);
+    let line = ended.only_line();
+    assert!(
+        line.contains(&scene.backend.url()) && line.contains(directory.path().to_str().unwrap()),
+        "{line}"
+    );
+    assert_eq!(other.backend.value_count(), 0);
 }
 
 #[test]

@@ -45,6 +45,5 @@ fn a_killed_bot_has_lost_nothing_that_it_accepted() {
             ["p0.ok", "p1.ok", "p0.rtt", "p1.rtt"].iter().all(|path| times(path) == times("success")),
             "{values:?}"
         );
-        assert!(times("success").windows(2).all(|pair| pair[1] - pair[0] > 0.2), "{values:?}");
     }
 }

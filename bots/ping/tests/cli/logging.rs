@@ -27,6 +27,28 @@ fn as_json_every_line_is_an_object() {
 }
 
 #[test]
+fn as_json_the_reason_for_not_starting_is_an_object_too() {
+    let scene = Scene::new();
+    let program = || bot(&[]).serving(&scene.backend).env("LOG_FORMAT", "json").env("LOG", "warn");
+    let refused = program().token("0bad0bad-0bad-4bad-8bad-0bad0bad0bad").run().with(78);
+    let unset = program().env("DELIVERY", "get").run().with(78);
+    for (ended, word) in [(refused, "BOT_TOKEN"), (unset, "DELIVERY")] {
+        let line: Value = serde_json::from_str(ended.only_line()).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["fields"]["message"].as_str().unwrap().contains(word), "{line}");
+    }
+}
+
+#[test]
+fn that_there_is_nothing_to_do_is_said_once() {
+    let scene = Scene::new();
+    let running = bot(&[]).serving(&scene.backend).env("JOBS_REFRESH_INTERVAL", "1").start();
+    running.until("some refreshes", || running.metric("grafolean_refreshes_total") > 2);
+    assert_eq!(running.health("/readyz").0, 200);
+    assert_eq!(running.terminated().with(0).count("nothing is configured for this bot"), 1);
+}
+
+#[test]
 fn a_days_work_is_a_few_lines() {
     let (scene, _) = Scene::with_one();
     let running = bot(&[]).serving(&scene.backend).env("JOBS_REFRESH_INTERVAL", "1").start();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::program::bot;
+use crate::program::{bot, bot_in_namespace};
 use crate::scene::Scene;
 
 fn set(paths: &[&str]) -> BTreeSet<String> {
@@ -82,6 +82,35 @@ fn every_entity_that_can_be_pinged_is_and_the_others_are_named() {
         let times = |path: &str| of(path).iter().map(|(time, _)| *time).collect::<Vec<_>>();
         assert!(all.iter().all(|path| times(path) == times("success")), "{values:?}");
     }
+}
+
+/// Keeps questions to itself, at an address of its own that a test may bind to as root.
+fn silent_name_server() -> std::io::Result<std::net::UdpSocket> {
+    std::net::UdpSocket::bind("127.53.53.53:53")
+}
+
+#[test]
+fn a_name_server_that_does_not_answer_holds_up_nobody() {
+    let name = "a_name_server_that_does_not_answer_holds_up_nobody";
+    let (scene, entity) = Scene::with_one();
+    let unresolvable = scene.entity("router.example.org");
+    let directory = tempfile::tempdir().unwrap();
+    let resolver = directory.path().join("resolv.conf");
+    std::fs::write(&resolver, "nameserver 127.53.53.53\n").unwrap();
+    let script = format!("mount --bind {} /etc/resolv.conf; exec \"$@\"", resolver.display());
+    let Some(program) = bot_in_namespace(name, "--mount", &script, &[]) else { return };
+    let server = silent_name_server().unwrap();
+    let running = program.serving(&scene.backend).start();
+    let line = running.line(&format!("job {unresolvable} fails"));
+    assert!(line.contains("cannot resolve router.example.org: the name server does not answer"), "{line}");
+    assert!(scene.values(entity)["success"].len() > 3);
+    // Nor does the thread that still waits for it.
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.line("stopped");
+    let began = tokio::time::Instant::now();
+    running.ended().with(0);
+    assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+    drop(server);
 }
 
 #[test]

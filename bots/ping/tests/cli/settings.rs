@@ -95,13 +95,6 @@ fn a_token_with_a_newline_in_it_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn a_variable_that_is_no_text_is_named() {
-    use std::os::unix::ffi::OsStrExt as _;
-    let ended = good().env("BOT_TOKEN", std::ffi::OsStr::from_bytes(b"t\xff\xfe")).run().with(78);
-    assert_eq!(ended.only_line(), "grafolean-ping-bot: BOT_TOKEN: its value is not UTF-8");
-}
-
-#[test]
 fn a_token_file_may_end_with_a_newline() {
     let (scene, _) = Scene::with_one();
     let directory = tempfile::tempdir().unwrap();

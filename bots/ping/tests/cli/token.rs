@@ -39,6 +39,22 @@ fn no_token_is_printed_however_loud_the_log() {
 }
 
 #[test]
+fn a_password_in_the_address_is_not_printed() {
+    let (scene, _) = Scene::with_one();
+    let url = scene.backend.url().replace("http://", "http://proxy:hunter2@");
+    let program = |command| {
+        let program = bot(&[command]).serving(&scene.backend).env("BACKEND_URL", &url);
+        program.env("LOG", ALL).secret("hunter2")
+    };
+    program("check").run().with(0);
+    let running = program("run").start();
+    running.until("values", || scene.backend.value_count() > 0);
+    running.terminated().with(0);
+    scene.backend.down();
+    program("check").run().with(1);
+}
+
+#[test]
 fn a_bot_that_loses_its_token_says_so_and_is_not_ready() {
     let (scene, _) = Scene::with_one();
     let running = bot(&[]).serving(&scene.backend).env("JOBS_REFRESH_INTERVAL", "1").start();

@@ -97,7 +97,7 @@ fn without_permission_one_line_says_how_to_get_it() {
     let Some((_directory, program)) = as_nobody(name, "1 0", &["try", "127.0.0.1"]) else { return };
     let ended = program.run().with(4);
     let line = ended.only_line();
-    assert!(line.contains("net.ipv4.ping_group_range") && line.contains("CAP_NET_RAW"), "{line}");
+    assert!(line.contains("net.ipv4.ping_group_range") && line.contains("cap_net_raw"), "{line}");
 }
 
 #[test]
