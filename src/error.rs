@@ -148,8 +148,9 @@ impl StartError {
             | Self::Backend(_)
             | Self::TokenRefused(_)
             | Self::NotABot { .. }
-            | Self::DataDir(_) => 78,
-            Self::Health { .. } | Self::Collector { .. } | Self::Threads(_) => 1,
+            | Self::DataDir(_)
+            | Self::Collector { .. } => 78,
+            Self::Health { .. } | Self::Threads(_) => 1,
         }
     }
 }

@@ -36,6 +36,8 @@ pub trait Protocol: Send + Sync + 'static {
     type Credential: DeserializeOwned + Clone + Send + Sync + 'static;
     /// The `details` of a sensor.
     type Sensor: DeserializeOwned + Clone + Send + Sync + 'static;
+    /// Whether a credential may hold secrets (it may): then messages about a broken one do not quote its values.
+    const CREDENTIAL_IS_SECRET: bool = true;
 }
 
 /// A device for which a protocol is enabled, and which is this bot's to serve.

@@ -68,11 +68,12 @@ pub(crate) const VARIABLES: &[Variable] = &[
     Variable::new("JOBS_REFRESH_INTERVAL", "120", "seconds between two looks at the configuration"),
     Variable::new(
         "DATA_DIR",
-        "$STATE_DIRECTORY, else $XDG_STATE_HOME/<bot>",
+        // Depends on the program's name, as that of the runs depends on the bot.
+        "",
         "where samples wait while the backend is away; `none` keeps them in memory",
     ),
     Variable::new("HEALTH_ADDR", "off", "address for /healthz, /readyz, /metrics, /jobs: 127.0.0.1:9100"),
-    Variable::new("MAX_CONCURRENT_RUNS", "256 or the bot's own", "runs under way at once"),
+    Variable::new("MAX_CONCURRENT_RUNS", "", "runs under way at once"),
     Variable::new("DELIVERY", "put", "put: values carry their time; post: the backend stamps them"),
     Variable::new("LOG", "info", "error, warn, info, debug, trace; or target=level,…"),
     Variable::new("LOG_FORMAT", "text", "text or json"),
@@ -143,22 +144,20 @@ impl Environment {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn load() -> Result<Self, StartError> {
-        let problem = |error| {
-            // The error may quote the line, and with it a token: say where, not what.
-            let place = match error {
-                dotenvy::Error::LineParse(_, at) => format!("a line is not NAME=value (at byte {at} of it)"),
-                dotenvy::Error::Io(error) => error.to_string(),
-                _ => "it cannot be read".to_owned(),
-            };
-            StartError::Settings(vec![SettingProblem::new(".env", place)])
+        let text = match std::fs::read_to_string(".env") {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(file_problem(error)),
         };
-        match dotenvy::from_filename_iter(".env") {
-            Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
-            Err(error) => Err(problem(error)),
-            Ok(lines) => Ok(Self { file: lines.collect::<Result<_, _>>().map_err(problem)? }),
-        }
+        let lines = dotenvy::from_read_iter(text.as_bytes());
+        let file = lines.collect::<Result<_, _>>().map_err(|error| {
+            // The error quotes the line, and with it a token: say where, not what.
+            let dotenvy::Error::LineParse(bad, _) = error else { return file_problem("it cannot be read") };
+            let bad = bad.lines().next().unwrap_or_default().trim();
+            let number = text.lines().position(|line| line.trim() == bad).map_or(0, |index| index + 1);
+            file_problem(format_args!("line {number} is not NAME=value"))
+        })?;
+        Ok(Self { file })
     }
 
     /// The value of a variable; one that is set to nothing counts as not set.
@@ -168,6 +167,10 @@ impl Environment {
         let own = std::env::var(name).ok();
         own.or_else(|| self.file.get(name).cloned()).filter(|value| !value.trim().is_empty())
     }
+}
+
+fn file_problem(problem: impl std::fmt::Display) -> StartError {
+    StartError::Settings(vec![SettingProblem::new(".env", problem)])
 }
 
 struct Reader<'a, L> {
@@ -261,7 +264,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         let Some(seconds) = self.parsed::<u64>(NAME, &expected) else { return DEFAULT_REFRESH };
         let interval = Duration::from_secs(seconds);
         if !(SHORTEST_REFRESH..=LONGEST_REFRESH).contains(&interval) {
-            self.problem(NAME, format_args!("expected {expected}, got {seconds}"));
+            self.problem(NAME, format_args!("expected {expected}, got \"{seconds}\""));
         }
         interval
     }

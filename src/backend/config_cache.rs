@@ -11,9 +11,9 @@ use crate::protocol::{Entity, Protocol};
 use crate::telemetry::Warnings;
 
 #[derive(Clone, Debug)]
-pub(super) struct Account {
-    pub(super) id: AccountId,
-    pub(super) name: Box<str>,
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) name: Box<str>,
 }
 
 /// What the last refresh found, of every protocol: so that an account that cannot be read keeps what it had,

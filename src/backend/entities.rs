@@ -361,7 +361,7 @@ impl<'a, T> Table<'a, T> {
 }
 
 fn read_credential<P: Protocol>(record: &RawRecord<'_>) -> Result<Arc<P::Credential>, String> {
-    read_details(record, Values::Hidden)
+    read_details(record, if P::CREDENTIAL_IS_SECRET { Values::Hidden } else { Values::Shown })
 }
 
 fn read_sensor<P: Protocol>(record: &RawRecord<'_>) -> Result<ReadSensor<P>, String> {

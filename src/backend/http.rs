@@ -374,6 +374,15 @@ fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// A URL as it may be stored and shown: without a password, and without a slash at the end.
+pub(crate) fn shown_url(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 fn client(url: &Url, connect: Duration) -> reqwest::Result<Client> {
     // Somebody who embeds us may have chosen another provider: then that one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -46,10 +46,10 @@ pub(crate) async fn fetch<P: Protocol>(
 }
 
 /// The accounts that this bot may see.
-pub(crate) async fn accounts(api: &dyn Api) -> Result<Vec<AccountId>, ApiError> {
+pub(crate) async fn accounts(api: &dyn Api) -> Result<Vec<Account>, ApiError> {
     let body = api.get(Resource::Accounts).await?;
     let (accounts, _) = wire::read(Resource::Accounts, &body, read_accounts)?;
-    Ok(accounts.into_iter().map(|account| account.id).collect())
+    Ok(accounts)
 }
 
 /// The account list: accounts, and what is wrong with others.

@@ -57,6 +57,8 @@ pub(crate) struct Control<C: Collector> {
     next_check: Instant,
     problems: Warnings,
     said: Throttle,
+    /// That there is nothing to do was said.
+    nothing_said: bool,
 }
 
 impl<C: Collector> Control<C> {
@@ -87,6 +89,7 @@ impl<C: Collector> Control<C> {
             next_check: last_look.1,
             problems: Warnings::default(),
             said: Throttle::new(20, Duration::from_secs(10)),
+            nothing_said: false,
         }
     }
 
@@ -255,10 +258,19 @@ impl<C: Collector> Control<C> {
     fn take_over(&mut self, jobs: Vec<crate::job::Job<C::Task>>) {
         let now = self.performer.clock.now().as_millis();
         let changes = reconcile(&mut self.table, now, jobs);
-        if changes.added + changes.replanned + changes.removed > 0 {
-            let (added, replanned, removed) = (changes.added, changes.replanned, changes.removed);
-            tracing::info!("jobs: {added} new, {replanned} with new intervals, {removed} gone");
+        let counts =
+            [(changes.added, "new"), (changes.replanned, "with new intervals"), (changes.removed, "gone")];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let changed: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+        let total = self.table.len();
+        if !changed.is_empty() {
+            tracing::info!("jobs: {total} ({})", changed.join(", "));
+        } else if total == 0 && !self.nothing_said {
+            tracing::info!(
+                "jobs: none; nothing is configured for this bot, and its `check` command says what it sees"
+            );
         }
+        self.nothing_said = total == 0;
         self.problems.look(changes.problems);
     }
 

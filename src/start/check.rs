@@ -1,17 +1,19 @@
 //! `check`: what the bot finds when it looks at its surroundings, a line each.
 
+use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::gather;
-use crate::backend::{Api, ApiError, HttpApi, Resource, job_configs, wire};
+use super::{gather, log_settings};
+use crate::backend::config_cache::Account;
+use crate::backend::http::shown_url;
+use crate::backend::{Api, ApiError, DeliveryMode, HttpApi, Resource, job_configs, wire};
 use crate::clock::SystemClock;
 use crate::collector::Collector;
 use crate::context::Context;
 use crate::delivery::{Outbox, OutboxError};
 use crate::error::{Chain, StartError};
 use crate::finding::{Finding, Verdict};
-use crate::ids::AccountId;
 use crate::settings::{Environment, Settings};
 
 /// A clock that is off by more than this puts values where nobody looks for them.
@@ -19,7 +21,7 @@ const SKEW_SECONDS: f64 = 5.0;
 
 #[expect(clippy::print_stdout, reason = "the report is this command's output")]
 pub(super) async fn check<C: Collector>(
-    environment: &Environment,
+    environment: Result<Environment, StartError>,
     build: impl FnOnce(&Environment) -> Result<C, StartError>,
 ) -> ExitCode {
     let mut bad = 0;
@@ -32,8 +34,11 @@ pub(super) async fn check<C: Collector>(
         }
     };
     let mut problems = Vec::new();
+    // What can be known without the file is reported as well.
+    let environment = gather(environment, &mut problems).ok().flatten().unwrap_or_default();
     let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems);
-    let bot = gather(build(environment), &mut problems);
+    log_settings(&environment, &mut problems);
+    let bot = gather(build(&environment), &mut problems);
     report(problems.iter().map(|problem| Finding::bad("settings", problem)).collect());
     let bot = match bot {
         Ok(bot) => bot,
@@ -43,7 +48,8 @@ pub(super) async fn check<C: Collector>(
         }
     };
     if let Ok(Some(settings)) = settings {
-        report(vec![Finding::good("settings", format_args!("BACKEND_URL {}", settings.backend_url))]);
+        let backend = shown_url(&settings.backend_url);
+        report(vec![Finding::good("settings", format_args!("BACKEND_URL {backend}"))]);
         report(vec![data_dir(&settings)]);
         if let Some(bot) = &bot {
             report(bot.check().await);
@@ -128,7 +134,7 @@ async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, fin
         }
         Ok(accounts) => {
             for account in accounts {
-                look_at_account(&*api, account, findings).await;
+                look_at_account(&*api, &account, settings.delivery, findings).await;
             }
         }
         Err(error) => findings.push(Finding::bad("accounts", Chain(&error))),
@@ -147,29 +153,37 @@ async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, fin
     findings.extend(context.problems().into_iter().map(|problem| Finding::doubtful("config", problem)));
 }
 
-async fn look_at_account(api: &dyn Api, account: AccountId, findings: &mut Vec<Finding>) {
-    let about = format!("account {account}");
+async fn look_at_account(
+    api: &dyn Api,
+    account: &Account,
+    delivery: DeliveryMode,
+    findings: &mut Vec<Finding>,
+) {
+    let (id, name) = (account.id, &account.name);
+    let finding = |verdict, text: &dyn fmt::Display| Finding {
+        verdict,
+        ..Finding::good("account", format_args!("{id} ({name}): {text}"))
+    };
     let verdict = |what: &str, result: Result<(), ApiError>| match result {
         Ok(()) => None,
         Err(error) if error.status() == Some(403) => {
-            Some(Finding::bad(&about, format_args!("the bot lacks the permission to {what}")))
+            Some(finding(Verdict::Bad, &format_args!("the bot lacks the permission to {what}")))
         }
-        Err(error) => Some(Finding::bad(&about, format_args!("cannot {what}: {}", Chain(&error)))),
+        Err(error) => Some(finding(Verdict::Bad, &format_args!("cannot {what}: {}", Chain(&error)))),
     };
     let mut found = Vec::new();
     for (what, resource) in [
-        ("read entities (GET)", Resource::Entities(account)),
-        ("read credentials (GET)", Resource::Credentials(account)),
-        ("read sensors (GET)", Resource::Sensors(account)),
+        ("read entities (GET)", Resource::Entities(id)),
+        ("read credentials (GET)", Resource::Credentials(id)),
+        ("read sensors (GET)", Resource::Sensors(id)),
     ] {
         found.extend(verdict(what, api.get(resource).await.map(drop)));
     }
-    found.extend(verdict("store values (POST, PUT)", api.may_store(account).await));
+    let store = format!("store values ({})", delivery.method());
+    found.extend(verdict(&store, api.may_store(id).await));
     if found.is_empty() {
-        found.push(Finding::good(
-            &about,
-            "entities, credentials and sensors can be read, values can be stored",
-        ));
+        let all = "entities, credentials and sensors can be read, values can be stored";
+        found.push(finding(Verdict::Good, &all));
     }
     findings.extend(found);
 }

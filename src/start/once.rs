@@ -37,6 +37,7 @@ pub(super) async fn once<C: Collector>(
     };
     if jobs.is_empty() {
         say("nothing is configured for this bot: `check` says what it sees");
+        return Ok(ExitCode::SUCCESS);
     }
     let concurrency = settings.max_concurrent_runs.or(concurrency).unwrap_or(DEFAULT_CONCURRENCY);
     let results = perform_once(Arc::new(bot), clock, jobs, concurrency).await;

@@ -96,7 +96,10 @@ impl Collector for PingBot {
     async fn jobs(&self, cx: &Context) -> Result<Vec<Job<PingTask>>, FetchError> {
         let mut jobs = Vec::new();
         for entity in self.fetch_job_configs::<Ping>(cx).await? {
-            let address = entity.details.text("ipv4").unwrap_or_default();
+            let Some(address) = entity.details.text("ipv4") else {
+                cx.skip(&*entity, "details.ipv4: missing: expected an IPv4 or IPv6 address or a host name");
+                continue;
+            };
             let host = match address.parse::<Host>() {
                 Ok(host) => host,
                 Err(error) => {

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::keeper::{Command, Keeper, Keeping};
 use super::parcel::{Parcel, Seq};
 use super::{Closed, Outbox, OutboxError, Settled, Shared};
+use crate::backend::http::shown_url;
 use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::sample::Sample;
@@ -150,7 +151,7 @@ fn prepare(
     let (next, bytes, waiting) = count(&connection, shared).map_err(judge)?;
     // Never to the wrong backend: account numbers mean something else there.
     let backend = meta(&connection, "backend").map_err(judge)?;
-    let ours = shown(backend_url);
+    let ours = shown_url(backend_url);
     if backend.as_deref() != Some(ours.as_str()) {
         match backend {
             Some(backend) if waiting > 0 => {
@@ -208,15 +209,6 @@ fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> 
 fn set_meta(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     connection.execute(sql, [key, value]).map(|_| ())
-}
-
-/// A URL as it may be stored and shown: without a password, and without a slash at the end.
-fn shown(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
 }
 
 fn judge(file: &Path, error: rusqlite::Error) -> OutboxError {
