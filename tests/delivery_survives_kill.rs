@@ -3,6 +3,7 @@
 //! The test runs itself as another process, which accepts samples and says so in a file, and kills it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "testing")]
+#![expect(clippy::unwrap_used, reason = "clippy takes only functions marked #[test] for tests")]
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -199,7 +199,10 @@ impl HttpApi {
         let mut text = self.token.redact(&text);
         if !whole {
             // It may end with the first half of the token.
-            let keep = text.floor_char_boundary(text.len().saturating_sub(self.token.longest_form()));
+            let mut keep = text.len().saturating_sub(self.token.longest_form());
+            while !text.is_char_boundary(keep) {
+                keep -= 1;
+            }
             text.truncate(keep);
         }
         let text = wire::detail(&text).or_else(|| wire::html(&text)).unwrap_or(text);
@@ -223,7 +226,11 @@ impl HttpApi {
         } else if error.is_dns() {
             format!("cannot find the host: {}", innermost(&error))
         } else if error.is_connect() {
-            format!("cannot connect: {}", innermost(&error))
+            let reason = innermost(&error);
+            let unknown = reason.contains("UnknownIssuer");
+            let help =
+                if unknown { ": SSL_CERT_FILE can name a file with its issuer's certificate" } else { "" };
+            format!("cannot connect: {reason}{help}")
         } else {
             innermost(&error)
         };

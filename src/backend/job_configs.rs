@@ -610,7 +610,9 @@ impl ConfigCache {
                     let sort = (std::mem::discriminant(&error), error.status());
                     if kept.failing.replace(sort) != Some(sort) {
                         let (who, keeps) = (account.shown(), had.len());
-                        tracing::warn!("{who} cannot be read and keeps its {keeps} entities: {error}");
+                        tracing::warn!(
+                            "{who} cannot be read and keeps what it had (entities: {keeps}): {error}"
+                        );
                     }
                     report.failed.push(FailedAccount { id: account.id, name: account.name, error });
                 }

@@ -184,14 +184,14 @@ mod tests {
     use crate::sample::{Path, Sample};
 
     struct Strict {
-        bad: Vec<usize>,
+        bad: Vec<String>,
         requests: usize,
     }
 
     impl Sender for Strict {
         async fn send(&mut self, samples: &[Sample]) -> Result<(), ApiError> {
             self.requests += 1;
-            let refused = samples.iter().any(|sample| self.bad.contains(&(sample.value as usize)));
+            let refused = samples.iter().any(|sample| self.bad.iter().any(|bad| bad == sample.path.as_str()));
             if refused { Err(refusal(400)) } else { Ok(()) }
         }
     }
@@ -208,7 +208,7 @@ mod tests {
     fn load(n: usize) -> Load {
         let sample = |n| Sample {
             path: Path::new(format!("p.{n}")).unwrap(),
-            value: n as f64,
+            value: 1.0,
             time: Timestamp::from_secs(1),
         };
         Load::new(vec![Parcel { seq: Seq(1), samples: (0..n).map(sample).collect() }]).0
@@ -219,7 +219,7 @@ mod tests {
         let cases: &[(&[usize], usize)] =
             &[(&[0], 22), (&[500], 22), (&[999], 22), (&[3, 4, 5, 6], 40), (&[1, 250, 600, 998], 80)];
         for (bad, most) in cases {
-            let mut sender = Strict { bad: bad.to_vec(), requests: 0 };
+            let mut sender = Strict { bad: bad.iter().map(|n| format!("p.{n}")).collect(), requests: 0 };
             let mut load = load(1_000);
             send(&mut sender, &mut load, 0..1_000, &mut 0).await.unwrap();
             let refused: Vec<_> = load.refused.iter().map(|(at, _)| *at).collect();
@@ -231,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_a_hundred_are_refused_in_a_row_it_is_not_the_samples() {
-        let mut sender = Strict { bad: (0..1_000).collect(), requests: 0 };
+        let mut sender = Strict { bad: (0..1_000).map(|n| format!("p.{n}")).collect(), requests: 0 };
         let mut load = load(1_000);
         let setback = send(&mut sender, &mut load, 0..1_000, &mut 0).await.unwrap_err();
         assert!(matches!(setback.judgement, Judgement::Trouble { kind: Kind::RefusesAll, .. }));

@@ -115,10 +115,11 @@ mod tests {
     fn the_first_stop_drains_and_the_second_aborts() {
         let stop = Stop::new();
         assert!(stop.draining().now_or_never().is_none());
-        stop.clone().now();
+        let again = stop.clone();
+        stop.now();
         assert!(stop.draining().now_or_never().is_some());
         assert!(stop.aborting().now_or_never().is_none());
-        stop.now();
+        again.now();
         assert!(stop.aborting().now_or_never().is_some());
     }
 }

@@ -447,10 +447,9 @@ mod tests {
         add(&mut table, 0, "other", &[60], Some("10.0.0.2"));
         table.advance(60_000);
         let mut order = Vec::new();
-        let first = table.start_next().unwrap();
+        let mut running = table.start_next().unwrap();
         let other = table.start_next().unwrap();
         assert_eq!(table.start_next(), None);
-        let mut running = first.clone();
         loop {
             order.push(table.current(running.ticket).unwrap().id.to_string());
             table.finished(running.ticket);

@@ -345,7 +345,7 @@ async fn values_are_put_with_their_time_or_posted_without() {
     let api = HttpApi::new(&server.url, Token::new(TOKEN), DeliveryMode::Post, clock).unwrap();
     api.store(ACCOUNT, &samples[..1]).await.unwrap();
     let request = server.request(1);
-    assert!(request.starts_with("PUT /api/accounts/7/values?b="));
+    assert!(request.starts_with("POST /api/accounts/7/values?b="));
     assert!(request.ends_with("\r\n\r\n[{\"p\":\"a.b%2ec\",\"v\":3.5}]"));
     assert_eq!(server.requests.lock().unwrap().len(), 2, "nothing is sent for nothing");
 }
@@ -440,4 +440,68 @@ fn proxies_are_not_asked_for_this_machine() {
     ] {
         assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
     }
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn a_strict_backend_and_this_client_understand_each_other() {
+    use crate::backend::job_configs;
+    use crate::context::Context;
+    use crate::protocol::Protocol;
+    use crate::testing::FakeBackend;
+
+    #[derive(serde::Deserialize, Clone)]
+    struct Credential {
+        n_packets: u32,
+    }
+    struct Ping;
+    impl Protocol for Ping {
+        const SLUG: &'static str = "ping";
+        type Credential = Credential;
+        type Sensor = ();
+    }
+
+    let backend = FakeBackend::start().await;
+    let account = backend.add_account("First account");
+    let credential = backend.add_credential(account, "ping", serde_json::json!({"n_packets": "3"}));
+    let sensor = backend.add_sensor(account, "ping", Some(60), serde_json::json!({}));
+    let device = backend.device(account, "localhost").protocol("ping", credential, &[sensor]).add();
+    let account = AccountId::new(account);
+    let api = |mode| {
+        let clock = Arc::new(crate::clock::SystemClock);
+        HttpApi::new(&backend.url(), Token::new(backend.token()), mode, clock).unwrap()
+    };
+
+    let put = api(DeliveryMode::Put);
+    assert_eq!(wire::status(&put).await.unwrap().ready, Ok(()));
+    backend.set_migration_needed(true);
+    assert_eq!(wire::status(&put).await.unwrap().ready, Err("database migration needed".to_owned()));
+    backend.set_migration_needed(false);
+    let profile = wire::profile(&put).await.unwrap();
+    assert_eq!(&*profile.user_type, "bot");
+    put.may_store(account).await.unwrap();
+
+    let time = put.clock.now();
+    let samples = [Sample { path: Path::new("a.b").unwrap(), value: 1.5, time }];
+    put.store(account, &samples).await.unwrap();
+    put.store(account, &samples).await.unwrap();
+    assert_eq!(backend.values(account.get())["a.b"], [(time.as_secs_f64(), 1.5)]);
+    api(DeliveryMode::Post).store(account, &samples).await.unwrap();
+    assert_eq!(backend.values(account.get())["a.b"].len(), 2);
+    assert!(put.clock_skew().is_some_and(|skew| skew.abs() < 3.0));
+
+    backend.clear_requests();
+    let cx = Context::new(Arc::new(put)).of_user(profile.user_id);
+    let entities = job_configs::fetch::<Ping>(&cx).await.unwrap();
+    assert_eq!((entities.len(), entities[0].id.get(), entities[0].credential.n_packets), (1, device, 3));
+    assert_eq!(backend.request_count(), 4);
+
+    backend.on("/entities").html_instead_of_json(1);
+    backend.on("/sensors").half_answers(1);
+    assert_eq!(job_configs::fetch::<Ping>(&cx).await.unwrap().len(), 1);
+    assert_eq!(cx.configs.report().failed.len(), 1);
+    backend.revoke(backend.token());
+    let error = cx.api.may_store(account).await.unwrap_err();
+    assert_eq!(error.status(), Some(401));
+    assert!(!format!("{error:?}").contains(backend.token()));
 }

@@ -473,6 +473,78 @@ async fn large_lists_are_read_aside_with_the_same_result() {
     assert!(entities.iter().all(|e| Arc::ptr_eq(&e.sensors[0].details, &entities[0].sensors[0].details)));
 }
 
+/// What is logged on this thread, until the guard is dropped.
+fn logged() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Arc::<Mutex<Vec<u8>>>::default();
+    let memory = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .with_writer(move || Memory(memory.clone()))
+        .finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_problem_and_a_failing_account_are_said_once() {
+    let (log, _guard) = logged();
+    let bench = Bench::of(
+        &json!([entity(7), changed("name", json!(null))]),
+        &json!([credential()]),
+        &json!([sensor()]),
+    );
+    let lines = || {
+        let text = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    bench.fetch().await;
+    assert_eq!(lines(), ["WARN account 1, entity 7: listed twice; the first one counts"]);
+    bench.fetch().await;
+    assert!(lines().is_empty());
+    let sensors = Resource::Sensors(AccountId::new(1));
+    bench.answers.fail(sensors);
+    bench.fetch().await;
+    assert_eq!(
+        lines(),
+        [
+            "WARN account 1 (A1) cannot be read and keeps what it had (entities: 1): GET accounts/1/sensors: the backend \
+          answered 500: Oops"
+        ]
+    );
+    bench.fetch().await;
+    assert!(lines().is_empty());
+    bench.answers.set(sensors, json!({"list": [sensor()]}));
+    bench.fetch().await;
+    assert_eq!(lines(), ["INFO account 1 (A1) can be read again"]);
+}
+
+/// `Collector::fetch_job_configs` promises that a refresh can move between threads.
+fn movable<P: Protocol>(
+    cx: &Context,
+) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
+    fetch::<P>(cx)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_can_move_between_threads() {
+    let bench = Bench::accounts(&[1]);
+    assert_eq!(movable::<Ping>(&bench.cx).await.unwrap().len(), 1);
+}
+
 /// JSON that is near to what is expected.
 fn near() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

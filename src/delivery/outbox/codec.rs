@@ -73,7 +73,7 @@ fn read(rest: &mut &[u8]) -> Option<Vec<Sample>> {
         let mut path = String::with_capacity(prefix.len() + suffix.len());
         path.push_str(prefix);
         path.push_str(suffix);
-        let value = f64::from_le_bytes(*rest.split_off(..8)?.as_array::<8>()?);
+        let value = f64::from_le_bytes(rest.split_off(..8)?.try_into().ok()?);
         let zigzag = take_varint(rest)?;
         time = time.wrapping_add((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed());
         if !value.is_finite() {

@@ -33,7 +33,7 @@ const JUMP: Duration = Duration::from_secs(60);
 /// Sweeps without a jump before the clock is trusted again with throwing samples away.
 const STEADY_SWEEPS: u32 = 10;
 /// Free pages (of 4 KiB) above which the file is made smaller, and how many are given back at once.
-const FREE_PAGES: u64 = 4_000;
+const FREE_PAGES: u64 = 1_000;
 
 /// What the thread is asked.
 pub(crate) enum Command {
@@ -107,6 +107,8 @@ struct Done {
     removed_bytes: u64,
     /// Rows that were dropped: parcel, account, samples.
     dropped: Vec<(Seq, AccountId, usize)>,
+    /// Parcels to be settled that had been dropped before, while a courier held them.
+    missing: HashSet<Seq>,
 }
 
 impl Keeper {
@@ -237,6 +239,9 @@ impl Keeper {
                 self.gone.clear();
                 let mut shelf = self.shared.shelf();
                 for (account, settled) in on_disk {
+                    if done.missing.contains(&settled.seq) {
+                        continue;
+                    }
                     let left = match settled.rest {
                         Rest::Nothing => 0,
                         Rest::Unchanged(rest) | Rest::Changed(rest) => rest.len(),
@@ -283,19 +288,23 @@ impl Keeper {
         let mut done = Done::default();
         let tx = self.connection.unchecked_transaction()?;
         for seq in &self.gone {
-            done.removed_bytes += delete(&tx, *seq)?;
+            done.removed_bytes += delete(&tx, *seq)?.unwrap_or(0);
         }
         for (_, item) in settled {
-            match &item.rest {
-                Rest::Nothing => done.removed_bytes += delete(&tx, item.seq)?,
-                Rest::Unchanged(_) => {}
+            let bytes = match &item.rest {
+                Rest::Nothing => delete(&tx, item.seq)?,
+                Rest::Unchanged(_) => continue,
                 Rest::Changed(rest) => {
                     let bytes = length(&tx, item.seq)?;
-                    if let Some(bytes) = bytes {
-                        done.removed_bytes += bytes;
+                    if bytes.is_some() {
                         done.added_bytes += store(&tx, None, item.seq, rest)?;
                     }
+                    bytes
                 }
+            };
+            match bytes {
+                Some(bytes) => done.removed_bytes += bytes,
+                None => drop(done.missing.insert(item.seq)),
             }
         }
         for (account, parcel) in parcels {
@@ -494,7 +503,11 @@ impl Keeper {
     fn shrink(&self) -> rusqlite::Result<()> {
         let free: u64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
         if free > FREE_PAGES {
-            self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({FREE_PAGES})"))?;
+            let mut statement =
+                self.connection.prepare(&format!("PRAGMA incremental_vacuum({FREE_PAGES})"))?;
+            let mut pages = statement.query([])?;
+            // Each step gives back one page.
+            while pages.next()?.is_some() {}
         }
         Ok(())
     }
@@ -528,10 +541,10 @@ fn length(tx: &Connection, seq: Seq) -> rusqlite::Result<Option<u64>> {
 }
 
 /// Removes a parcel. Returns the bytes that it had; none when it was dropped before.
-fn delete(tx: &Connection, seq: Seq) -> rusqlite::Result<u64> {
+fn delete(tx: &Connection, seq: Seq) -> rusqlite::Result<Option<u64>> {
     let bytes = length(tx, seq)?;
     tx.prepare_cached("DELETE FROM parcel WHERE seq = ?1")?.execute([seq.0])?;
-    Ok(bytes.unwrap_or(0))
+    Ok(bytes)
 }
 
 /// Removes parcels, the oldest first, as long as `more` says so of their bytes and newest sample.

@@ -1,5 +1,6 @@
 //! Where samples wait for the backend: in memory, or in a file that survives the process.
 
+mod backlog;
 mod codec;
 mod keeper;
 mod memory;
@@ -306,9 +307,9 @@ impl OpenOutbox {
     pub(crate) async fn put(&self, account: AccountId, samples: Vec<Sample>) -> Result<(), Closed> {
         match &self.kind {
             Kind::Memory(memory) => {
-                memory.put(account, samples);
                 // Nothing else waits here: without this, a busy producer would starve the couriers.
                 tokio::task::coop::consume_budget().await;
+                memory.put(account, samples);
                 Ok(())
             }
             Kind::Sqlite(sqlite) => sqlite.put(account, samples).await,

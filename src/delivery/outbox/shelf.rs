@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::backlog::Backlog;
 use crate::backend::AccountId;
 use crate::clock::Timestamp;
 use crate::sample::Sample;
@@ -43,7 +44,7 @@ pub(crate) fn memory_bytes(samples: &[Sample]) -> u64 {
 #[derive(Debug, Default)]
 struct Lane {
     live: VecDeque<Parcel>,
-    backlog: VecDeque<Parcel>,
+    backlog: Backlog,
     live_samples: usize,
     /// Live, backlog, on disk and in the courier's hands.
     waiting: usize,
@@ -64,7 +65,7 @@ impl Lane {
     }
 
     fn first_only_here(&self) -> Option<Seq> {
-        let first = self.backlog.front().or_else(|| self.live.iter().find(|p| p.seq.only_in_memory()));
+        let first = self.backlog.oldest().or_else(|| self.live.iter().find(|p| p.seq.only_in_memory()));
         first.map(|parcel| parcel.seq)
     }
 }
@@ -131,7 +132,7 @@ impl Shelf {
 
     /// When the first sample was measured of those that are nowhere else.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        let fronts = self.lanes.values().flat_map(|lane| [lane.backlog.front(), lane.live.front()]);
+        let fronts = self.lanes.values().flat_map(|lane| [lane.backlog.oldest(), lane.live.front()]);
         fronts.flatten().filter_map(|parcel| parcel.samples.first()).map(|sample| sample.time).min()
     }
 
@@ -190,8 +191,11 @@ impl Shelf {
         let Some(lane) = self.lanes.get_mut(&account) else { return Vec::new() };
         let mut taken = Vec::new();
         let mut samples = 0;
-        while let Some(parcel) = lane.live.pop_front_if(|p| samples == 0 || samples + p.samples.len() <= max)
-        {
+        while let Some(next) = lane.live.front() {
+            if samples > 0 && samples + next.samples.len() > max {
+                break;
+            }
+            let Some(parcel) = lane.live.pop_front() else { break };
             samples += parcel.samples.len();
             lane.live_samples -= parcel.samples.len();
             if parcel.seq.only_in_memory() {
@@ -213,21 +217,10 @@ impl Shelf {
         skip: &HashSet<Seq>,
     ) -> Vec<Parcel> {
         let Some(lane) = self.lanes.get_mut(&account) else { return Vec::new() };
-        let mut taken = Vec::new();
-        let (mut samples, mut at) = (0, 0);
-        while let Some(parcel) = lane.backlog.get(at) {
-            if skip.contains(&parcel.seq) {
-                at += 1;
-                continue;
-            }
-            if samples > 0 && samples + parcel.samples.len() > max {
-                break;
-            }
-            let Some(parcel) = lane.backlog.remove(at) else { break };
-            samples += parcel.samples.len();
+        let taken = lane.backlog.take(max, skip);
+        for parcel in &taken {
             self.only_here -= parcel.samples.len();
             self.only_here_bytes -= memory_bytes(&parcel.samples);
-            taken.push(parcel);
         }
         taken
     }
@@ -243,7 +236,7 @@ impl Shelf {
     pub(crate) fn put_back(&mut self, account: AccountId, parcel: Parcel) {
         self.only_here += parcel.samples.len();
         self.only_here_bytes += memory_bytes(&parcel.samples);
-        self.lane(account).backlog.push_back(parcel);
+        self.lane(account).backlog.add(parcel);
     }
 
     /// `samples` less wait: they were delivered, set aside or dropped.
@@ -258,7 +251,7 @@ impl Shelf {
         lane.live_samples = 0;
         for parcel in lane.live.drain(..) {
             if parcel.seq.only_in_memory() {
-                lane.backlog.push_back(parcel);
+                lane.backlog.add(parcel);
             } else {
                 self.copies -= parcel.samples.len();
             }
@@ -295,7 +288,7 @@ impl Shelf {
                 // Whatever it was before: the oldest of all is not live any more.
                 let lane = self.lane(account);
                 lane.waiting = lane.waiting.saturating_sub(excess);
-                lane.backlog.push_front(parcel);
+                lane.backlog.add_oldest(parcel);
                 dropped += excess;
             } else {
                 self.settled(account, parcel.samples.len());
@@ -313,7 +306,7 @@ impl Shelf {
             .filter_map(|(account, lane)| lane.first_only_here().map(|seq| (seq, *account, lane)))
             .min_by_key(|(seq, ..)| *seq)
             .map(|(_, account, lane)| (account, lane))?;
-        let parcel = match lane.backlog.pop_front() {
+        let parcel = match lane.backlog.pop_oldest() {
             Some(parcel) => parcel,
             None => {
                 let at = lane.live.iter().position(|parcel| parcel.seq.only_in_memory())?;

@@ -268,3 +268,28 @@ async fn samples_too_old_are_dropped_but_not_because_the_clock_jumps() {
         assert_eq!(sweep().await.waiting, 10, "and back");
     }
 }
+
+#[tokio::test]
+async fn after_an_outage_the_file_shrinks_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.fail(503);
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
+    for n in 0..200 {
+        // Paths that have little in common, so that they take much space.
+        let spread = |i: u64| (i + n * 1_000).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let samples = (0..1_000).map(|i| sample(format_args!("{:016x}.{i}", spread(i)), 1)).collect();
+        delivery.accept(ACCOUNT, samples).await.unwrap();
+    }
+    let pages = || -> u64 {
+        file(directory.path()).pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+    };
+    api.behave_well();
+    delivery.wait_for(empty).await;
+    let before = pages();
+    assert!(before > 1_200, "{before} pages");
+    for _ in 0..5 {
+        delivery.0.core.outbox.sweep().await;
+    }
+    assert!(pages() <= 1_100, "{} of {before} pages", pages());
+}
