@@ -7,7 +7,8 @@
 //! The backend is this same program, started again as a process of its own, so that what it needs is not counted. It
 //! sends canned lists, each 5 ms after it was asked for.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
-#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+mod support;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use grafoleancollector::benching::Refresher;
 use grafoleancollector::{Protocol, UserId};
 use serde::Deserialize;
+use support::{Error, arguments, cpu_seconds, memory_bytes};
 use tokio::time::Instant;
 
 /// How long the backend takes for an answer.
@@ -28,8 +30,6 @@ const DELAY: Duration = Duration::from_millis(5);
 const BOT: u64 = 1_787_087_446;
 /// Says that this process is to be the backend: for how many entities, and whether they share one sensor.
 const BACKEND: &str = "--serve";
-
-type Error = Box<dyn std::error::Error>;
 
 #[derive(Deserialize, Clone)]
 #[expect(dead_code, reason = "only its reading matters")]
@@ -61,6 +61,9 @@ fn main() -> Result<(), Error> {
     {
         return measure(entities.parse()?, shared.parse()?);
     }
+    if arguments().is_none() {
+        return Ok(());
+    }
     println!("| entities | sensors | lists | requests | first | again | CPU of one | peak memory, both |");
     println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
     // Each in a process of its own: peak memory never goes down again.
@@ -80,13 +83,13 @@ fn measure(entities: usize, shared: bool) -> Result<(), Error> {
     let mut backend = Backend::start(entities, shared)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let refresher = Refresher::new(&format!("http://{}/api", backend.addr), "t", UserId::new(BOT))?;
-    let (cpu_before, begin) = (cpu_seconds()?, Instant::now());
+    let (cpu_before, begin) = (cpu_seconds(), Instant::now());
     let first = runtime.block_on(refresher.fetch::<Ping>())?;
-    let (first_cpu, first_took) = (cpu_seconds()? - cpu_before, begin.elapsed());
+    let (first_cpu, first_took) = (cpu_seconds() - cpu_before, begin.elapsed());
     let (requests, bytes) = backend.asked()?;
-    let (cpu_before, begin) = (cpu_seconds()?, Instant::now());
+    let (cpu_before, begin) = (cpu_seconds(), Instant::now());
     let again = runtime.block_on(refresher.fetch::<Ping>())?;
-    let (again_cpu, again_took) = (cpu_seconds()? - cpu_before, begin.elapsed());
+    let (again_cpu, again_took) = (cpu_seconds() - cpu_before, begin.elapsed());
     assert_eq!((first.len(), again.len()), (entities, entities));
     println!(
         "| {entities} | {} | {:.1} MB | {requests} | {:.0} ms | {:.0} ms | {:.2} s | {:.0} MB |",
@@ -95,7 +98,7 @@ fn measure(entities: usize, shared: bool) -> Result<(), Error> {
         first_took.as_secs_f64() * 1e3,
         again_took.as_secs_f64() * 1e3,
         first_cpu.max(again_cpu),
-        peak_memory_mb()?,
+        memory_bytes("VmHWM") / (1 << 20) as f64,
     );
     Ok(())
 }
@@ -224,19 +227,4 @@ fn bodies(entities: usize, shared: bool) -> HashMap<String, String> {
         (format!("{below}/1507890873/credentials"), credentials),
         (format!("{below}/1507890873/sensors"), sensors),
     ])
-}
-
-/// The CPU time of this process so far: user and system, fields 14 and 15 of its stat.
-fn cpu_seconds() -> Result<f64, Error> {
-    /// Clock ticks a second; Linux has had 100 for all programs since 2.6.
-    const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit_once(") ").ok_or("no stat")?.1.split(' ').collect();
-    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / TICKS)
-}
-
-fn peak_memory_mb() -> Result<f64, Error> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Delivery, DeliveryOptions, Outbox, OutboxError};
-use crate::backend::Api;
+use crate::backend::{Api, HttpApi};
 use crate::clock::{SystemClock, Timestamp};
+use crate::error::StartError;
 use crate::sample::Samples;
+use crate::settings::Settings;
 
 /// Delivery alone, with the system's clock.
 #[derive(Clone)]
@@ -21,6 +23,15 @@ impl Delivering {
         let clock = Arc::new(SystemClock);
         let outbox = outbox.open(backend_url, Arc::<SystemClock>::clone(&clock))?;
         Ok(Self(Delivery::start(api, clock, outbox, DeliveryOptions::default())))
+    }
+
+    /// The same, speaking HTTP to a backend as a bot does.
+    ///
+    /// # Errors
+    /// When the address cannot be used, or the outbox cannot be opened.
+    pub fn over_http(settings: &Settings, outbox: Outbox) -> Result<Self, StartError> {
+        let api = Arc::new(HttpApi::of(settings, Arc::new(SystemClock))?);
+        Self::start(api, outbox, &settings.backend_url).map_err(StartError::DataDir)
     }
 
     /// Accepts samples; false after it was stopped.
