@@ -13,6 +13,19 @@ use crate::protocol::{Entity, Protocol};
 use crate::telemetry::{MetricsText, Warnings};
 
 /// What a collector works with while it lists its jobs: the backend, and who it is there.
+///
+/// ```
+/// use grafoleancollector::{Context, Entity, Protocol};
+///
+/// /// The device's address; without one the entity is skipped, and the log says so once.
+/// fn address<P: Protocol>(cx: &Context, entity: &Entity<P>) -> Option<String> {
+///     let address = entity.details.text("ipv4");
+///     if address.is_none() {
+///         cx.skip(entity, "details.ipv4: missing");
+///     }
+///     address
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Context {
     pub(crate) api: Arc<dyn Api>,

@@ -3,6 +3,12 @@
 use std::fmt;
 
 /// One line of the report that `check` prints.
+///
+/// ```
+/// use grafoleancollector::{Finding, Verdict};
+/// let finding = Finding::doubtful("buffer", "the kernel grants 208 KiB only: raise net.core.rmem_max");
+/// assert_eq!(finding.verdict, Verdict::Doubtful);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Finding {

@@ -5,6 +5,11 @@ use std::fmt;
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
+        ///
+        /// ```
+        #[doc = concat!("use grafoleancollector::", stringify!($name), ";")]
+        #[doc = concat!("assert_eq!(", stringify!($name), "::new(7).to_string(), \"7\");")]
+        /// ```
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(u64);

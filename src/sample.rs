@@ -138,7 +138,15 @@ impl From<Path> for Box<str> {
     }
 }
 
-/// One value at one path at one time, fit to be delivered.
+/// One value at one path at one time, fit to be delivered: what an [`Api`](crate::Api) is given to store.
+///
+/// ```
+/// use grafoleancollector::Sample;
+///
+/// fn line(sample: &Sample) -> String {
+///     format!("{} {} {}", sample.path, sample.value, sample.time)
+/// }
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Sample {
@@ -151,6 +159,13 @@ pub struct Sample {
 }
 
 /// A value that can never be delivered, and why.
+///
+/// ```
+/// use grafoleancollector::{AccountId, PathError, Samples, UnfitReason};
+/// let samples = Samples::for_account(AccountId::new(1)).with("system.load", 1.0);
+/// assert_eq!(samples.unfit()[0].path, "system.load");
+/// assert_eq!(samples.unfit()[0].reason, UnfitReason::Path(PathError::Reserved));
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Unfit {

@@ -37,6 +37,12 @@ pub struct Settings {
 }
 
 /// A variable that bots read, for `--help`: name, default, meaning.
+///
+/// ```
+/// use grafoleancollector::Variable;
+/// const VARIABLES: &[Variable] = &[Variable::new("PING_RATE", "5000", "echo requests sent per second at most")];
+/// assert_eq!(VARIABLES[0].name, "PING_RATE");
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Variable {
@@ -133,6 +139,13 @@ impl Settings {
 }
 
 /// The process's environment, with a `.env` file under it.
+///
+/// ```
+/// use grafoleancollector::{Environment, StartError};
+/// let environment = Environment::load()?;
+/// assert_eq!(environment.get("A_VARIABLE_THAT_NOBODY_SETS"), None);
+/// # Ok::<(), StartError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     file: HashMap<String, String>,

@@ -100,6 +100,11 @@ impl FromStr for DeliveryMode {
 }
 
 /// Something to read from the backend.
+///
+/// ```
+/// use grafoleancollector::{AccountId, Resource};
+/// assert_eq!(Resource::Entities(AccountId::new(7)).to_string(), "accounts/7/entities");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Resource {
@@ -132,6 +137,13 @@ impl fmt::Display for Resource {
 }
 
 /// A request that the backend did not fulfil.
+///
+/// ```
+/// use grafoleancollector::ApiError;
+/// let error = ApiError::TooLarge { request: "GET accounts".to_owned(), limit: 10 };
+/// assert_eq!(error.to_string(), "GET accounts: the answer is larger than 10 bytes");
+/// assert_eq!(error.status(), None);
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
