@@ -395,7 +395,8 @@ impl Courier {
         if let Some((since, judgement)) = self.setback.take() {
             self.backoff.reset();
             let waiting = self.core.outbox.level(self.account).waiting;
-            tracing::info!(account = %self.account, after = ?since.elapsed(), waiting,
+            let after = since.elapsed();
+            tracing::info!(account = %self.account, after = %format_args!("{after:.1?}"), waiting,
                 "samples are delivered again");
             if judgement == Judgement::Stopped(Stop::Token) {
                 self.core.token_is_good();

@@ -127,10 +127,8 @@ async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, fin
         .push(Finding::good("token", format_args!("bot {} ({name}), protocol {protocol}", profile.user_id)));
     match job_configs::accounts(&*api).await {
         Ok(accounts) if accounts.is_empty() => {
-            findings.push(Finding::doubtful(
-                "accounts",
-                "this bot may see none: give it permission to at least one",
-            ));
+            return findings
+                .push(Finding::bad("accounts", "this bot may see none: give it permission to at least one"));
         }
         Ok(accounts) => {
             for account in accounts {

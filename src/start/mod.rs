@@ -246,7 +246,7 @@ impl Program {
             let default = if default.is_empty() { default } else { format!(" [{default}]") };
             help.push_str(&format!("\n  {name:<22} {meaning}{default}"));
         }
-        help
+        help + "\n\nExit code: 0 ended as told, 1 a failure, 2 wrong arguments, 78 a person has to change something"
     }
 
     fn refuse(&self, error: &StartError) -> ExitCode {

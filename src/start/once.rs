@@ -61,13 +61,12 @@ pub(super) async fn once<C: Collector>(
 type Results = [(Arc<str>, Result<Samples, JobError>)];
 
 fn print(mut out: impl Write, results: &Results, json: bool) -> io::Result<()> {
-    let widest = |results: &Results| {
-        let samples = results.iter().filter_map(|(_, result)| result.as_ref().ok());
-        samples.flat_map(Samples::iter).map(|(path, _)| path.as_str().len()).max().unwrap_or(4)
-    };
-    let width = widest(results);
-    if !json {
-        writeln!(out, "{:<12} {:>10}  {:<width$}  value", "job", "account", "path")?;
+    let samples = results.iter().filter_map(|(_, result)| result.as_ref().ok());
+    let paths = samples.flat_map(Samples::iter).map(|(path, _)| path.as_str().len());
+    let path_width = paths.max().unwrap_or_default();
+    let id_width = results.iter().map(|(id, _)| id.len()).max().unwrap_or_default().max("job".len());
+    if !json && path_width > 0 {
+        writeln!(out, "{:<id_width$}  {:>10}  {:<path_width$}  value", "job", "account", "path")?;
     }
     for (id, result) in results {
         match result {
@@ -78,7 +77,7 @@ fn print(mut out: impl Write, results: &Results, json: bool) -> io::Result<()> {
                         let line = serde_json::json!({"job": &**id, "account": account, "path": path.as_str(), "value": value});
                         writeln!(out, "{line}")?;
                     } else {
-                        writeln!(out, "{id:<12} {account:>10}  {path:<width$}  {value}")?;
+                        writeln!(out, "{id:<id_width$}  {account:>10}  {path:<path_width$}  {value}")?;
                     }
                 }
                 for unfit in samples.unfit() {

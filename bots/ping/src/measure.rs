@@ -87,7 +87,10 @@ impl Pings {
     #[must_use]
     pub fn summary(&self) -> Summary {
         let times: Vec<f64> = self.0.iter().flatten().map(Duration::as_secs_f64).collect();
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / ratio(values.len().max(1), 1);
+        // Not `sum`: that of nothing is -0.0, and a jitter of "-0" looks like a mistake.
+        let mean = |values: &[f64]| {
+            values.iter().fold(0.0, |sum, value| sum + value) / ratio(values.len().max(1), 1)
+        };
         let steps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
         let rtt = (!times.is_empty()).then(|| Rtt {
             min: times.iter().copied().fold(f64::INFINITY, f64::min),
@@ -161,6 +164,12 @@ mod tests {
         assert_eq!((get("rtt.min"), get("rtt.max")), (Some(0.01), Some(0.03)));
         assert!((get("rtt.avg").unwrap() - 0.02).abs() < 1e-12);
         assert!((get("rtt.jitter").unwrap() - 0.015).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_single_answer_has_a_jitter_of_zero_without_a_sign() {
+        let rtt = pings(&[Some(10)]).summary().rtt.unwrap();
+        assert_eq!(format!("{:?}", rtt.jitter), "0.0");
     }
 
     #[test]

@@ -64,13 +64,13 @@ fn a_missing_permission_is_named_with_the_account() {
 }
 
 #[test]
-fn a_bot_without_accounts_or_jobs_is_told_so() {
+fn a_bot_without_jobs_or_accounts_is_told_so() {
     let scene = Scene::new();
     let ended = check(&scene).run().with(0);
     about(&ended, "warn", "jobs");
     scene.backend.remove_account(scene.account);
-    let ended = check(&scene).run().with(0);
-    about(&ended, "warn", "accounts");
+    let ended = check(&scene).run().with(1);
+    about(&ended, "FAIL", "accounts");
 }
 
 #[test]

@@ -38,11 +38,11 @@ fn every_entity_that_can_be_pinged_is_and_the_others_are_named() {
         "success",
     ]);
     running.until("values of all", || good.iter().all(|entity| scene.paths(*entity) == all));
-    let id = unresolvable.to_string();
+    let unresolvable_id = unresolvable.to_string();
     let failing = || {
         let jobs = running.jobs();
         let jobs = jobs["jobs"].as_array().cloned().unwrap_or_default();
-        jobs.into_iter().find(|job| job["id"] == id.as_str()).unwrap_or_default()["failing"].clone()
+        jobs.into_iter().find(|job| job["id"] == unresolvable_id).unwrap_or_default()["failing"].clone()
     };
     running.until("some failed runs", || failing()["runs"].as_u64() > Some(2));
     let error = failing()["error"].as_str().unwrap().to_owned();
