@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::Api;
-use crate::backend::config_cache::{ConfigCache, FailedAccount};
+use crate::backend::config_cache::ConfigCache;
 use crate::backend::job_configs;
 use crate::error::FetchError;
 use crate::ids::UserId;
@@ -87,10 +87,7 @@ impl Context {
     /// All that is wrong with the configuration, as far as the last look found.
     pub(crate) fn problems(&self) -> Vec<String> {
         let report = self.configs.report();
-        let failed = report.failed.iter();
-        let failed = failed.map(|FailedAccount { id, name, error }| {
-            format!("account {id} ({name}) cannot be read: {error}")
-        });
+        let failed = report.failed.iter().map(ToString::to_string);
         let mut problems: Vec<_> = failed.chain(report.problems).collect();
         problems.extend(self.skipped.said.list());
         problems

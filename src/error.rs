@@ -125,7 +125,7 @@ pub enum StartError {
     #[error("cannot use the data directory (DATA_DIR)")]
     DataDir(#[source] crate::delivery::OutboxError),
     /// An address cannot be listened on.
-    #[error("cannot listen on HEALTH_ADDR {addr}: {source}")]
+    #[error("cannot listen on HEALTH_ADDR {addr}")]
     Health {
         /// The address.
         addr: std::net::SocketAddr,

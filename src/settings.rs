@@ -86,9 +86,9 @@ pub(crate) const VARIABLES: &[Variable] = &[
 ];
 
 /// Refreshing more often than this only loads the backend.
-const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+pub(crate) const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// A day: a configuration that nobody looks at for longer is not central any more.
-const LONGEST_REFRESH: Duration = Duration::from_secs(86_400);
+pub(crate) const LONGEST_REFRESH: Duration = Duration::from_secs(86_400);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(120);
 /// A token is a UUID; a file much larger than that is another file.
 const MAX_TOKEN_BYTES: u64 = 4_096;
@@ -177,8 +177,10 @@ impl Environment {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn get(&self, name: &str) -> Option<String> {
-        let own = std::env::var(name).ok();
-        own.or_else(|| self.file.get(name).cloned()).filter(|value| !value.trim().is_empty())
+        let set = |value: &String| !value.trim().is_empty();
+        // What is not UTF-8 is no value that a setting can have: its reader says so.
+        let own = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        own.filter(set).or_else(|| self.file.get(name).cloned().filter(set))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ApiError;
@@ -67,6 +68,15 @@ pub(crate) struct FailedAccount {
     pub(crate) id: AccountId,
     pub(crate) name: Box<str>,
     pub(crate) error: ApiError,
+    /// It has not been read since the start, so that nothing of it is served.
+    pub(crate) never_read: bool,
+}
+
+impl fmt::Display for FailedAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, error, .. } = self;
+        write!(f, "account {id} ({name}) cannot be read: {error}")
+    }
 }
 
 impl ConfigCache {
@@ -125,7 +135,13 @@ impl ConfigCache {
                             "{who} cannot be read and keeps what it had (entities: {keeps}): {error}"
                         );
                     }
-                    report.failed.push(FailedAccount { id: account.id, name: account.name, error });
+                    let never_read = kept.entities.is_none();
+                    report.failed.push(FailedAccount {
+                        id: account.id,
+                        name: account.name,
+                        error,
+                        never_read,
+                    });
                 }
             }
             problems.count += kept.problems.count;

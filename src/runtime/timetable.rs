@@ -139,13 +139,15 @@ impl<P> Timetable<P> {
     /// Gives a job other intervals. What is owed of those that it still has stays owed.
     pub(crate) fn replan(&mut self, slot: Slot, now: i64, grid: Grid) {
         if let Some(entry) = self.entry_mut(slot) {
-            entry.ticks = entry.grid.translate(entry.ticks, &grid);
-            if entry.ticks.is_empty() {
-                entry.tick_count = 0;
-                if entry.state == State::Waiting {
-                    // It waits for a run that nobody wants any more; the next tick of the new grid comes.
-                    entry.state = State::Idle;
-                }
+            let before = entry.ticks;
+            entry.ticks = entry.grid.translate(before, &grid);
+            if entry.ticks.count() < before.count() {
+                // How many of the ticks were of the intervals that are gone is not known: one each is left.
+                entry.tick_count = entry.ticks.count();
+            }
+            if entry.ticks.is_empty() && entry.state == State::Waiting {
+                // It waits for a run that nobody wants any more; the next tick of the new grid comes.
+                entry.state = State::Idle;
             }
             entry.grid = grid;
             entry.counted = now;

@@ -14,15 +14,19 @@ use crate::runtime::{DEFAULT_CONCURRENCY, Stop, Vitals, connect, perform_once};
 use crate::sample::Samples;
 use crate::settings::Settings;
 
+/// The exit code of a shell's child that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
 pub(super) async fn once<C: Collector>(
     bot: C,
     settings: Settings,
     concurrency: Option<usize>,
     json: bool,
 ) -> Result<ExitCode, StartError> {
+    let stop = Stop::on_signals();
     let clock = Arc::new(SystemClock);
     let api = Arc::new(HttpApi::of(&settings, clock.clone())?);
-    let Some(user) = connect(&*api, &Vitals::new(), &Stop::on_signals()).await? else {
+    let Some(user) = connect(&*api, &Vitals::new(), &stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
     let context = Context::new(api).of_user(user);
@@ -40,7 +44,10 @@ pub(super) async fn once<C: Collector>(
         return Ok(ExitCode::SUCCESS);
     }
     let concurrency = settings.max_concurrent_runs.or(concurrency).unwrap_or(DEFAULT_CONCURRENCY);
-    let results = perform_once(Arc::new(bot), clock, jobs, concurrency).await;
+    let results = tokio::select! {
+        results = perform_once(Arc::new(bot), clock, jobs, concurrency) => results,
+        () = stop.draining() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
     let failed = results.iter().filter(|(_, result)| result.is_err()).count();
     let printed = print(io::stdout().lock(), &results, json);
     match printed {

@@ -31,6 +31,13 @@ impl Throttle {
         Self { lines, window, state: Mutex::default() }
     }
 
+    /// How many lines were not logged, when nothing has been let through for a while: somebody should say so.
+    pub(crate) fn rest(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let over = state.began.is_some_and(|began| Instant::now().duration_since(began) >= self.window);
+        (over && state.unsaid > 0).then(|| std::mem::take(&mut state.unsaid))
+    }
+
     /// Whether this line may be logged, and how many were not.
     pub(crate) fn say(&self) -> Option<Unsaid> {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -67,7 +74,11 @@ mod tests {
         assert_eq!(throttle.say(), Some(Unsaid(0)));
         assert_eq!(throttle.say(), Some(Unsaid(0)));
         assert_eq!((throttle.say(), throttle.say()), (None, None));
+        assert_eq!(throttle.rest(), None);
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(throttle.say(), Some(Unsaid(2)));
+        assert_eq!((throttle.say(), throttle.say()), (Some(Unsaid(0)), None));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!((throttle.rest(), throttle.rest()), (Some(1), None));
     }
 }
