@@ -128,6 +128,16 @@ impl Captured {
     fn so_far(&self) -> String {
         String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
+
+    /// All of it, when nobody can write any more.
+    fn whole(&self) -> String {
+        let began = Instant::now();
+        while !self.reader.is_finished() {
+            assert!(began.elapsed() < LIMIT, "somebody keeps the pipe open");
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.so_far()
+    }
 }
 
 /// A program that runs. It is killed when dropped.
@@ -147,11 +157,15 @@ impl Running {
         self.stderr.so_far()
     }
 
-    /// Waits until something is so.
+    /// Waits until something is so; in vain, when the program has ended.
     pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
-        while !holds() {
-            assert!(began.elapsed() < LIMIT, "never came: {what}\n{}", self.stderr());
+        loop {
+            let over = self.stderr.reader.is_finished() || began.elapsed() > LIMIT;
+            if holds() {
+                return;
+            }
+            assert!(!over, "never came: {what}\n{}", self.stderr());
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -206,17 +220,14 @@ impl Running {
             assert!(began.elapsed() < LIMIT, "it does not end\n{}", self.stderr());
             thread::sleep(Duration::from_millis(5));
         };
-        // All that was written is there when the readers have seen the end of it.
-        self.until("the end of its output", || {
-            self.stdout.reader.is_finished() && self.stderr.reader.is_finished()
-        });
+        let Self { stdout, stderr, secrets, .. } = &self;
         let ended = Ended {
             code: status.code(),
             signal: status.signal(),
-            stdout: self.stdout.so_far(),
-            stderr: self.stderr.so_far(),
+            stdout: stdout.whole(),
+            stderr: stderr.whole(),
         };
-        for secret in &self.secrets {
+        for secret in secrets {
             let seen = [&ended.stdout, &ended.stderr].iter().any(|text| text.contains(secret.as_str()));
             assert!(!seen, "a secret was printed:\n{}\n{}", ended.stdout, ended.stderr);
         }
