@@ -72,6 +72,11 @@ impl Queue {
         self.ready.len() + self.waiting_in_lanes
     }
 
+    #[cfg(test)]
+    pub(crate) fn lane_held_by(&self, ticket: Ticket) -> Option<&str> {
+        self.running.get(&ticket).copied().flatten().map(|index| &*self.lanes[index].name)
+    }
+
     /// A due job waits from now on.
     pub(crate) fn push(&mut self, ticket: Ticket) {
         self.ready.push_back((ticket, None));
