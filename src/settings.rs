@@ -1,10 +1,12 @@
 //! Settings from the environment: read through a look-up function, and all problems reported at once.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::backend::http::shown_url;
 use crate::backend::{DeliveryMode, Token};
 use crate::error::{SettingProblem, StartError};
 
@@ -17,12 +19,12 @@ use crate::error::{SettingProblem, StartError};
 /// assert_eq!(settings.jobs_refresh_interval.as_secs(), 120);
 /// # Ok::<(), grafoleancollector::StartError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// `BACKEND_URL`: where the API is, such as `https://grafolean.example.org/api`.
     pub backend_url: String,
-    /// `BOT_TOKEN`, or the first line of the file that `BOT_TOKEN_FROM_FILE` names.
+    /// `BOT_TOKEN`, or the content of the file that `BOT_TOKEN_FROM_FILE` names.
     pub token: Token,
     /// `JOBS_REFRESH_INTERVAL`: seconds between two looks at what is to be done (120).
     pub jobs_refresh_interval: Duration,
@@ -34,6 +36,18 @@ pub struct Settings {
     pub max_concurrent_runs: Option<usize>,
     /// `DELIVERY`: `put` or `post`.
     pub delivery: DeliveryMode,
+}
+
+impl fmt::Debug for Settings {
+    /// Without secrets: the token, and a password in the backend's address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("backend_url", &shown_url(&self.backend_url))
+            .field("data_dir", &self.data_dir)
+            .field("health_addr", &self.health_addr)
+            .field("delivery", &self.delivery)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A variable that bots read, for `--help`: name, default, meaning.
@@ -367,6 +381,13 @@ mod tests {
         let found = problems(&[("BACKEND_URL", "x"), ("BOT_TOKEN", "se\ncret"), ("DATA_DIR", "none")]);
         assert!(found.iter().any(|line| line.starts_with("BOT_TOKEN: ")));
         assert!(!found.join("\n").contains("cret"));
+    }
+
+    #[test]
+    fn settings_show_no_secret() {
+        let settings = Settings::new("https://user:passw0rd@host/api", "t0ken");
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("passw0rd") && !shown.contains("t0ken"), "{shown}");
     }
 
     #[test]

@@ -72,6 +72,17 @@ pub(crate) struct FailedAccount {
     pub(crate) never_read: bool,
 }
 
+impl RefreshReport {
+    /// What there is to do, in a line.
+    pub(crate) fn summary(&self) -> String {
+        let Self { accounts, entities, sensors, .. } = self;
+        let count = |n: &usize, one: &str, many: &str| format!("{n} {}", if *n == 1 { one } else { many });
+        let (accounts, sensors) =
+            (count(accounts, "account", "accounts"), count(sensors, "sensor", "sensors"));
+        format!("{} with {sensors} in {accounts}", count(entities, "entity", "entities"))
+    }
+}
+
 impl fmt::Display for FailedAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, name, error, .. } = self;

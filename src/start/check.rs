@@ -1,6 +1,9 @@
 //! `check`: what the bot finds when it looks at its surroundings, a line each.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,6 +17,8 @@ use crate::context::Context;
 use crate::delivery::{Outbox, OutboxError};
 use crate::error::{Chain, StartError};
 use crate::finding::{Finding, Verdict};
+use crate::job::Job;
+use crate::schedule::Interval;
 use crate::settings::{Environment, Settings};
 
 /// A clock that is off by more than this puts values where nobody looks for them.
@@ -51,6 +56,7 @@ pub(super) async fn check<C: Collector>(
         let backend = shown_url(&settings.backend_url);
         report(vec![Finding::good("settings", format_args!("BACKEND_URL {backend}"))]);
         report(vec![data_dir(&settings)]);
+        report(health_addr(&settings).into_iter().collect());
         if let Some(bot) = &bot {
             report(bot.check().await);
         }
@@ -76,6 +82,13 @@ fn data_dir(settings: &Settings) -> Finding {
             "DATA_DIR=none: samples wait in memory, and are lost when the bot ends",
         );
     };
+    if !dir.join("outbox.sqlite").exists() {
+        // Whoever calls `check` need not be who runs the bot: nothing is made that would then be in its way.
+        return match probe(dir) {
+            Ok(()) => Finding::good("data", format_args!("{} can be written", dir.display())),
+            Err(error) => Finding::bad("data", format_args!("cannot write {}: {error}", dir.display())),
+        };
+    }
     match Outbox::sqlite(dir).open(&settings.backend_url, Arc::new(SystemClock)) {
         Ok(_) => Finding::good("data", format_args!("{} can be written", dir.display())),
         Err(OutboxError::InUse { .. }) => {
@@ -83,6 +96,25 @@ fn data_dir(settings: &Settings) -> Finding {
         }
         Err(error) => Finding::bad("data", Chain(&error)),
     }
+}
+
+/// Makes a file in the directory, or where the directory would be made, and removes it again.
+fn probe(dir: &Path) -> io::Result<()> {
+    let there = dir.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let file = there.join(format!(".grafolean-check-{}", std::process::id()));
+    std::fs::File::create_new(&file)?;
+    std::fs::remove_file(&file)
+}
+
+fn health_addr(settings: &Settings) -> Option<Finding> {
+    let addr = settings.health_addr?;
+    Some(match std::net::TcpListener::bind(addr) {
+        Ok(_) => Finding::good("health", format_args!("{addr} can be listened on")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Finding::doubtful("health", format_args!("{addr} is in use: by this bot, if it is running"))
+        }
+        Err(error) => Finding::bad("health", format_args!("cannot listen on {addr}: {error}")),
+    })
 }
 
 async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, findings: &mut Vec<Finding>) {
@@ -145,10 +177,32 @@ async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, fin
         Ok(jobs) if jobs.is_empty() => {
             findings.push(Finding::doubtful("jobs", "none: nothing is configured for this bot"));
         }
-        Ok(jobs) => findings.push(Finding::good("jobs", format_args!("{} configured", jobs.len()))),
+        Ok(jobs) => {
+            findings.push(Finding::good("config", context.configs.report().summary()));
+            findings.extend(by_intervals(&jobs).into_iter().map(|line| Finding::good("jobs", line)));
+        }
         Err(error) => findings.push(Finding::bad("jobs", Chain(&error))),
     }
     findings.extend(context.problems().into_iter().map(|problem| Finding::doubtful("config", problem)));
+}
+
+/// How many jobs run how often, the most first.
+fn by_intervals<T>(jobs: &[Job<T>]) -> Vec<String> {
+    let mut counts: BTreeMap<&[Interval], usize> = BTreeMap::new();
+    for job in jobs {
+        *counts.entry(job.intervals()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let line = |(intervals, count): (&[Interval], usize)| {
+        let every: Vec<_> = intervals.iter().map(ToString::to_string).collect();
+        if every.is_empty() {
+            format!("{count} never")
+        } else {
+            format!("{count} every {}", every.join(" and "))
+        }
+    };
+    counts.into_iter().map(line).collect()
 }
 
 async fn look_at_account(

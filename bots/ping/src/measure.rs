@@ -1,5 +1,6 @@
 //! One run: a few packets to one device, one after the other.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use grafoleancollector::{AccountId, EntityId, Samples};
@@ -17,15 +18,30 @@ pub struct Pings(pub Vec<Option<Duration>>);
 /// A packet leaves when the one before it is settled and its time has come. There is no wait after the last.
 /// Where somebody says that a packet cannot be delivered, it counts as not answered.
 ///
+/// When `enough` resolves, no further packet is sent, and what is known by then is returned: perhaps nothing.
+///
 /// # Errors
 /// When this machine cannot ping at all: that says nothing about the target.
-pub async fn measure(pinger: &Pinger, target: Target, credential: &Credential) -> Result<Pings, PingError> {
+pub async fn measure(
+    pinger: &Pinger,
+    target: Target,
+    credential: &Credential,
+    enough: impl Future<Output = ()>,
+) -> Result<Pings, PingError> {
     let mut pings = Vec::with_capacity(credential.packets as usize);
     let mut next = Instant::now();
+    let mut enough = pin!(enough);
     for _ in 0..credential.packets {
-        sleep_until(next).await;
-        next = Instant::now() + credential.spacing;
-        pings.push(packet(pinger, target, credential).await?);
+        let one = async {
+            sleep_until(next).await;
+            next = Instant::now() + credential.spacing;
+            packet(pinger, target, credential).await
+        };
+        tokio::select! {
+            biased;
+            settled = one => pings.push(settled?),
+            () = &mut enough => break,
+        }
     }
     Ok(Pings(pings))
 }
