@@ -271,6 +271,14 @@ impl HttpApi {
         }
     }
 
+    /// Whether a success says that values were stored: a page of something in between says nothing.
+    fn stored(&self, call: &Call, body: &[u8]) -> Result<(), ApiError> {
+        wire::stored(body).map_err(|reason| ApiError::Malformed {
+            request: call.to_string(),
+            reason: self.token.redact(&reason),
+        })
+    }
+
     fn refused(call: &Call, answer: Answer) -> Result<Vec<u8>, ApiError> {
         match answer {
             Answer::Success(body) => Ok(body),
@@ -305,7 +313,7 @@ impl Api for HttpApi {
         }
         let call = Call { method: self.store_method(), path: format!("accounts/{account}/values") };
         let answer = self.ask(Kind::Values, &call, Some(wire::values(samples, self.mode))).await?;
-        Self::refused(&call, answer).map(|_| ())
+        self.stored(&call, &Self::refused(&call, answer)?)
     }
 
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError> {
@@ -314,7 +322,8 @@ impl Api for HttpApi {
         match Self::refused(&call, answer) {
             // The backend looks at the permissions before it misses the values: any other refusal is about those.
             Err(error) if matches!(error.status(), Some(401 | 403 | 404)) => Err(error),
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            Ok(body) => self.stored(&call, &body),
         }
     }
 

@@ -370,6 +370,29 @@ async fn the_permission_to_store_is_asked_for_without_storing() {
     }
 }
 
+#[tokio::test]
+async fn a_web_page_with_status_200_counted_as_values_stored() {
+    let samples = [sample("a.b", 1.0, 1_700_000_000_000_000)];
+    for (status, body, stored) in [
+        ("204 No Content", "", true),
+        ("200 OK", "", true),
+        ("200 OK", "{}", true),
+        ("202 Accepted", "null", true),
+        ("200 OK", "<html><title>Sign in</title></html>", false),
+        ("200 OK", "[welcome]", false),
+        ("200 OK", "OK", false),
+    ] {
+        let server = Server::always(status, "", body).await;
+        let api = server.api();
+        for answer in [api.store(ACCOUNT, &samples).await, api.may_store(ACCOUNT).await] {
+            assert_eq!(answer.is_ok(), stored, "{status} {body}");
+            if let Err(error) = answer {
+                assert!(matches!(error, ApiError::Malformed { .. }), "{error}");
+            }
+        }
+    }
+}
+
 /// A clock that stands where it was put.
 struct Standing(AtomicI64);
 
