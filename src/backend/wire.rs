@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::DeliveryMode;
 use super::lenient::{self, Values};
-use super::token::one_line;
+use super::line::one_line;
 use super::{Api, ApiError, Resource};
 use crate::ids::{AccountId, UserId};
 use crate::sample::Sample;

@@ -1,12 +1,18 @@
+use std::error::Error as _;
 use std::io::Write as _;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::client::is_loopback;
+use super::exchange::REFUSAL_LIMIT;
 use super::*;
+use crate::clock::Timestamp;
 use crate::sample::Path;
 
 /// With a character that is escaped in the URL, so that both forms have to be stripped.
@@ -415,7 +421,7 @@ async fn the_clocks_are_compared() {
         api.get(Resource::Status).await.unwrap();
         let seen = api.clock_skew().unwrap();
         assert!((seen - skew).abs() < 0.4, "{seen} instead of {skew}");
-        assert_eq!(api.skew_said.load(Ordering::Relaxed), said, "at {ours}");
+        assert_eq!(api.exchange.skew.was_said(), said, "at {ours}");
     }
 }
 
@@ -461,7 +467,7 @@ fn proxies_are_not_asked_for_this_machine() {
         ("http://10.0.0.1/api", false),
         ("https://localhost.example.org/api", false),
     ] {
-        assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
+        assert_eq!(is_loopback(&reqwest::Url::parse(url).unwrap()), loopback, "{url}");
     }
 }
 
@@ -503,7 +509,7 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
     assert_eq!(&*profile.user_type, "bot");
     put.may_store(account).await.unwrap();
 
-    let time = put.clock.now();
+    let time = put.exchange.clock.now();
     let samples = [Sample { path: Path::new("a.b").unwrap(), value: 1.5, time }];
     put.store(account, &samples).await.unwrap();
     put.store(account, &samples).await.unwrap();
