@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Method;
 
-pub(crate) use address::{base_url, shown_url};
+pub(crate) use address::{EXPECTED, base_url, shown_url};
 
 use self::client::{client, innermost};
 use self::exchange::{Answer, Call, Exchange};

@@ -2,14 +2,17 @@
 
 use reqwest::Url;
 
+/// What BACKEND_URL should have been.
+pub(crate) const EXPECTED: &str = "expected the API's address, such as https://grafolean.example.org/api";
+
 /// Reads BACKEND_URL. An error never shows it: it may hold a password.
 pub(crate) fn base_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim()).map_err(|error| format!("not a URL: {error}"))?;
+    let url = Url::parse(text.trim()).map_err(|error| format!("not an address ({error}): {EXPECTED}"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("expected a URL that begins with http:// or https://, not {}:", url.scheme()));
+        return Err(format!("it begins with neither http:// nor https://: {EXPECTED}"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("expected a URL without ? and #".to_owned());
+        return Err(format!("it has a ? or # part: {EXPECTED}"));
     }
     Ok(url)
 }
