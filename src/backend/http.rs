@@ -3,6 +3,7 @@
 mod address;
 mod client;
 mod exchange;
+mod home;
 mod metrics;
 mod skew;
 
@@ -16,6 +17,7 @@ pub(crate) use address::{EXPECTED, base_url, shown_url};
 
 use self::client::{client, innermost};
 use self::exchange::{Answer, Call, Exchange};
+use self::home::Home;
 use self::metrics::{Kind, Metrics};
 use self::skew::Skew;
 use super::{Api, ApiError, DeliveryMode, Resource, Token, wire};
@@ -74,12 +76,14 @@ impl Default for Limits {
 
 /// [`Api`] over HTTP.
 pub(crate) struct HttpApi {
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
+    home: Home,
     mode: DeliveryMode,
 }
 
 impl HttpApi {
-    /// Speaks to the backend at `backend_url`, which includes `/api`.
+    /// Speaks to the backend at `backend_url`, which includes `/api`. All requests are performed on the runtime
+    /// that this is called in.
     pub(crate) fn new(
         backend_url: &str,
         token: Token,
@@ -121,7 +125,16 @@ impl HttpApi {
             skew: Skew::default(),
             metrics: Metrics::default(),
         };
-        Ok(Self { exchange, mode })
+        Ok(Self { exchange: Arc::new(exchange), home: Home::here(), mode })
+    }
+
+    /// Sends a request and reads its whole answer, whatever its status.
+    async fn ask(&self, kind: Kind, call: &Call, body: Option<Vec<u8>>) -> Result<Answer, ApiError> {
+        let (exchange, asked) = (self.exchange.clone(), call.clone());
+        let work = async move { exchange.ask(kind, &asked, body).await };
+        self.home.perform(work).await.unwrap_or_else(|| {
+            Err(ApiError::Transport { request: call.to_string(), reason: "the bot is stopping".to_owned() })
+        })
     }
 
     /// Whether a success says that values were stored: a page of something in between says nothing.
@@ -149,7 +162,7 @@ impl HttpApi {
 impl Api for HttpApi {
     async fn get(&self, resource: Resource) -> Result<Vec<u8>, ApiError> {
         let call = Call { method: Method::GET, path: resource.to_string() };
-        let answer = self.exchange.ask(Kind::of(resource), &call, None).await?;
+        let answer = self.ask(Kind::of(resource), &call, None).await?;
         let body = Self::refused(&call, answer)?;
         if let Some(reason) = wire::not_json(&body) {
             return Err(ApiError::Malformed {
@@ -165,13 +178,13 @@ impl Api for HttpApi {
             return Ok(());
         }
         let call = Call { method: self.store_method(), path: format!("accounts/{account}/values") };
-        let answer = self.exchange.ask(Kind::Values, &call, Some(wire::values(samples, self.mode))).await?;
+        let answer = self.ask(Kind::Values, &call, Some(wire::values(samples, self.mode))).await?;
         self.stored(&call, &Self::refused(&call, answer)?)
     }
 
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError> {
         let call = Call { method: self.store_method(), path: format!("accounts/{account}/values") };
-        let answer = self.exchange.ask(Kind::Values, &call, Some(b"[]".to_vec())).await?;
+        let answer = self.ask(Kind::Values, &call, Some(b"[]".to_vec())).await?;
         match Self::refused(&call, answer) {
             // The backend looks at the permissions before it misses the values: any other refusal is about those.
             Err(error) if matches!(error.status(), Some(401 | 403 | 404)) => Err(error),

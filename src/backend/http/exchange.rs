@@ -144,6 +144,7 @@ impl Exchange {
 }
 
 /// A request as error messages name it: without the backend's address, and without the token.
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,

@@ -151,6 +151,31 @@ async fn requests_carry_the_token_and_who_asks_over_one_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_opened_by_a_run_stood_still_and_ended_with_the_threads_of_the_runs() {
+    let server = Server::always("200 OK", "", "{}").await;
+    let api = Arc::new(server.api());
+    let (asked, has_asked) = tokio::sync::oneshot::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let runs = std::thread::spawn({
+        let api = api.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(api.get(Resource::Profile)).unwrap();
+            asked.send(()).unwrap();
+            // As a run that blocks its thread.
+            let _ = ended.recv();
+        }
+    });
+    has_asked.await.unwrap();
+    let second = tokio::time::timeout(Duration::from_secs(5), api.get(Resource::Profile)).await;
+    drop(end);
+    second.expect("an answer while the runs block").unwrap();
+    runs.join().unwrap();
+    api.get(Resource::Profile).await.unwrap();
+    assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn a_packed_answer_is_unpacked() {
     let body = packed(br#"{"list":[1]}"#);
     let server = Server::always("200 OK", "content-encoding: gzip\r\n", body).await;
