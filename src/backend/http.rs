@@ -33,11 +33,28 @@ use crate::telemetry::MetricsText;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a request may take, from the first byte sent to the last one read: the observed backend needed 14 s
-/// for 20,000 values at new paths, the slowest thing that it is asked for.
+/// for 20,000 values at new paths, the slowest thing that it is asked for, but for lists.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The largest list, in bytes and unpacked: ten times that of 100,000 entities.
-const LIST_LIMIT: usize = 256 << 20;
+/// How long a list may take to begin: the backend makes all of it before it sends the first byte, of 100,000
+/// entities for minutes. A host that is gone is noticed sooner, by TCP's own probes.
+const LIST_BEGIN_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// How long an answer that has begun may pause.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a list may take as a whole: less than a look at the configuration may, so that this is what is said
+/// of it, and of one account only.
+const LIST_TIMEOUT: Duration = Duration::from_secs(540);
+
+/// The largest list of entities, in bytes and unpacked: ten times that of 100,000.
+const ENTITIES_LIMIT: usize = 256 << 20;
+
+/// The largest list of credentials or sensors: many entities share one.
+const RECORDS_LIMIT: usize = 64 << 20;
+
+/// The largest list of accounts, which have a name and no more: some 200,000.
+const ACCOUNTS_LIMIT: usize = 16 << 20;
 
 /// The largest answer that is no list, in bytes: they have some hundred.
 const SMALL_LIMIT: usize = 1 << 20;
@@ -59,7 +76,12 @@ pub enum ClientError {
 pub(crate) struct Limits {
     pub(crate) connect: Duration,
     pub(crate) request: Duration,
-    pub(crate) list_bytes: usize,
+    pub(crate) list_begin: Duration,
+    pub(crate) silence: Duration,
+    pub(crate) list: Duration,
+    pub(crate) entities_bytes: usize,
+    pub(crate) records_bytes: usize,
+    pub(crate) accounts_bytes: usize,
     pub(crate) small_bytes: usize,
 }
 
@@ -68,8 +90,24 @@ impl Default for Limits {
         Self {
             connect: CONNECT_TIMEOUT,
             request: REQUEST_TIMEOUT,
-            list_bytes: LIST_LIMIT,
+            list_begin: LIST_BEGIN_TIMEOUT,
+            silence: SILENCE_TIMEOUT,
+            list: LIST_TIMEOUT,
+            entities_bytes: ENTITIES_LIMIT,
+            records_bytes: RECORDS_LIMIT,
+            accounts_bytes: ACCOUNTS_LIMIT,
             small_bytes: SMALL_LIMIT,
+        }
+    }
+}
+
+impl Limits {
+    const fn bytes(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Entities => self.entities_bytes,
+            Kind::Credentials | Kind::Sensors => self.records_bytes,
+            Kind::Accounts => self.accounts_bytes,
+            Kind::Status | Kind::Profile | Kind::Values => self.small_bytes,
         }
     }
 }

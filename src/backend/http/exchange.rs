@@ -46,12 +46,22 @@ impl Exchange {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, ApiError> {
         let started = Instant::now();
-        let result = match tokio::time::timeout(self.limits.request, self.exchange(kind, call, body)).await {
-            Ok(result) => result,
-            Err(_) => Err(ApiError::Timeout { request: call.to_string(), limit: self.limits.request }),
-        };
+        let limit = if kind.is_list() { self.limits.list } else { self.limits.request };
+        let result = self.within(limit, call, self.exchange(kind, call, body)).await;
+        let result = result.unwrap_or_else(Err);
         self.metrics.count(kind, Outcome::of(&result), started.elapsed());
         result
+    }
+
+    /// What comes of `future`, if it comes within `limit`.
+    async fn within<F: Future>(
+        &self,
+        limit: Duration,
+        call: &Call,
+        future: F,
+    ) -> Result<F::Output, ApiError> {
+        let timeout = |_| ApiError::Timeout { request: call.to_string(), limit };
+        tokio::time::timeout(limit, future).await.map_err(timeout)
     }
 
     async fn exchange(&self, kind: Kind, call: &Call, body: Option<Vec<u8>>) -> Result<Answer, ApiError> {
@@ -62,16 +72,18 @@ impl Exchange {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let started = Instant::now();
-        let response = request.send().await.map_err(transport)?;
+        // That of all but lists is bounded by the time for the whole.
+        let begin = self.limits.list_begin.max(self.limits.request);
+        let response = self.within(begin, call, request.send()).await?.map_err(transport)?;
         if let Some(theirs) = date(response.headers()) {
             self.skew.compare(theirs, self.clock.now(), started.elapsed());
         }
         let status = response.status();
         if status.is_success() {
-            let limit = if kind.is_list() { self.limits.list_bytes } else { self.limits.small_bytes };
+            let limit = self.limits.bytes(kind);
             let too_long = response.content_length().is_some_and(|length| length > limit as u64);
             let (body, whole) =
-                if too_long { Default::default() } else { read(response, limit).await.map_err(transport)? };
+                if too_long { Default::default() } else { self.read(call, response, limit).await? };
             if !whole {
                 return Err(ApiError::TooLarge { request: call.to_string(), limit });
             }
@@ -80,12 +92,36 @@ impl Exchange {
         let location = response.headers().get(LOCATION).map(|place| place.as_bytes().to_vec());
         let retry_after = self.retry_after(response.headers());
         // The status is the answer: a refusal whose text breaks off is still that refusal.
-        let (body, whole) = read(response, REFUSAL_LIMIT).await.unwrap_or_default();
+        let (body, whole) = self.read(call, response, REFUSAL_LIMIT).await.unwrap_or_default();
         let message = match location.filter(|_| status.is_redirection()) {
             Some(place) => self.redirected(&place),
             None => self.excerpt(&body, whole),
         };
         Ok(Answer::Refusal { status, message, retry_after })
+    }
+
+    /// Reads a body up to `limit` bytes, unpacked; false when there was more.
+    async fn read(
+        &self,
+        call: &Call,
+        mut response: Response,
+        limit: usize,
+    ) -> Result<(Vec<u8>, bool), ApiError> {
+        /// No promise of a length is believed beyond this many bytes.
+        const RESERVED_AT_MOST: usize = 8 << 20;
+        let promised = response.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        let mut body = Vec::with_capacity(promised.min(limit).min(RESERVED_AT_MOST));
+        loop {
+            let chunk = self.within(self.limits.silence, call, response.chunk()).await?;
+            let Some(chunk) = chunk.map_err(|error| self.transport(call, error))? else {
+                return Ok((body, true));
+            };
+            let room = limit - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                return Ok((body, false));
+            }
+        }
     }
 
     /// What a refusal says: its `detail`, a page's title, or the beginning of the text.
@@ -159,22 +195,6 @@ impl fmt::Display for Call {
 pub(super) enum Answer {
     Success(Vec<u8>),
     Refusal { status: StatusCode, message: String, retry_after: Option<Duration> },
-}
-
-/// Reads a body up to `limit` bytes, unpacked; false when there was more.
-async fn read(mut response: Response, limit: usize) -> reqwest::Result<(Vec<u8>, bool)> {
-    /// No promise of a length is believed beyond this many bytes.
-    const RESERVED_AT_MOST: usize = 32 << 20;
-    let promised = response.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    let mut body = Vec::with_capacity(promised.min(limit).min(RESERVED_AT_MOST));
-    while let Some(chunk) = response.chunk().await? {
-        let room = limit - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            return Ok((body, false));
-        }
-    }
-    Ok((body, true))
 }
 
 fn date(headers: &HeaderMap) -> Option<Timestamp> {

@@ -25,6 +25,8 @@ enum Then {
     Next,
     Close,
     Hang,
+    /// Sends the last bytes one by one, with pauses.
+    Drip,
 }
 
 /// A server that answers every request with what a function makes of it.
@@ -71,9 +73,15 @@ impl Server {
             seen.clear();
             requests.lock().unwrap().push(text.clone());
             let (bytes, then) = answer(&text);
-            let sent = stream.write_all(&bytes).await;
+            let drops = if then == Then::Drip { 15 } else { 0 };
+            let (bytes, drops) = bytes.split_at(bytes.len() - drops);
+            let mut sent = stream.write_all(bytes).await;
+            for drop in drops {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                sent = sent.and(stream.write_all(&[*drop]).await);
+            }
             match then {
-                Then::Next if sent.is_ok() => {}
+                Then::Next | Then::Drip if sent.is_ok() => {}
                 Then::Hang => std::future::pending().await,
                 _ => return,
             }
@@ -291,7 +299,8 @@ async fn half_an_answer_is_a_transport_error() {
 
 #[tokio::test]
 async fn an_answer_that_comes_too_late_or_drop_by_drop_is_a_timeout() {
-    let limits = Limits { request: Duration::from_millis(200), ..Limits::default() };
+    let brief = Duration::from_millis(200);
+    let limits = Limits { request: brief, list_begin: brief, silence: brief, ..Limits::default() };
     for begin in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"list\":"] {
         let server = Server::start(move |_| (begin.as_bytes().to_vec(), Then::Hang)).await;
         let error = get(&server.api_with(limits)).await;
@@ -301,8 +310,26 @@ async fn an_answer_that_comes_too_late_or_drop_by_drop_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_list_that_took_longer_than_a_request_may_could_never_be_read() {
+    let limits = Limits {
+        request: Duration::from_millis(100),
+        silence: Duration::from_millis(1_000),
+        ..Limits::default()
+    };
+    let body = br#"{"list":[],   "user_id":1}"#;
+    let server = Server::start(|_| (response("200 OK", "", body), Then::Drip)).await;
+    let api = server.api_with(limits);
+    assert_eq!(api.get(Resource::Entities(ACCOUNT)).await.unwrap(), body);
+    let error = api.get(Resource::Profile).await.unwrap_err();
+    assert_eq!(text(&error), "GET profile: no answer within 100ms");
+    let error = server.api_with(Limits { list: Duration::from_millis(150), ..limits });
+    let error = error.get(Resource::Entities(ACCOUNT)).await.unwrap_err();
+    assert_eq!(text(&error), "GET accounts/7/entities: no answer within 150ms");
+}
+
+#[tokio::test]
 async fn a_body_of_1_gb_is_given_up_at_the_limit() {
-    let limits = Limits { list_bytes: 100_000, ..Limits::default() };
+    let limits = Limits { accounts_bytes: 100_000, ..Limits::default() };
     // A promise of it is not read at all; without a promise it is cut.
     let promised = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{\"list\":[".to_vec();
     let mut endless = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
@@ -319,7 +346,7 @@ async fn a_gzip_bomb_is_given_up_at_the_limit() {
     let bomb = packed(&vec![b' '; 50_000_000]);
     assert!(bomb.len() < 500_000);
     let server = Server::always("200 OK", "content-encoding: gzip\r\n", bomb).await;
-    let error = get(&server.api_with(Limits { list_bytes: 1_000_000, ..Limits::default() })).await;
+    let error = get(&server.api_with(Limits { accounts_bytes: 1_000_000, ..Limits::default() })).await;
     assert!(matches!(error, ApiError::TooLarge { limit: 1_000_000, .. }), "{error}");
 }
 
