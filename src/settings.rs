@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::backend::http::shown_url;
+use crate::backend::http::{EXPECTED, base_url, shown_url};
 use crate::backend::{DeliveryMode, Token};
 use crate::error::{SettingProblem, StartError};
 
@@ -226,24 +226,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     }
 
     fn backend_url(&mut self) -> String {
-        const EXPECTED: &str = "expected the API's address, such as https://grafolean.example.org/api";
         let Some(url) = self.get("BACKEND_URL") else {
             self.problem("BACKEND_URL", format_args!("not set: {EXPECTED}"));
             return String::new();
         };
-        // The value may hold a password, so that it is not repeated.
-        match reqwest::Url::parse(&url) {
-            Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") => {
-                self.problem(
-                    "BACKEND_URL",
-                    format_args!("it begins with neither http:// nor https://: {EXPECTED}"),
-                );
-            }
-            Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => {
-                self.problem("BACKEND_URL", format_args!("it has a ? or # part: {EXPECTED}"));
-            }
-            Ok(_) => {}
-            Err(error) => self.problem("BACKEND_URL", format_args!("not an address ({error}): {EXPECTED}")),
+        if let Err(problem) = base_url(&url) {
+            self.problem("BACKEND_URL", problem);
         }
         url.trim_end_matches('/').to_owned()
     }

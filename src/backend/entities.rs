@@ -347,7 +347,7 @@ impl<'a, T> Table<'a, T> {
                     read(record).map_err(|problem| format!("{who}: {problem}"))
                 }
                 Ok(protocol) => {
-                    let protocol = super::token::one_line(&protocol, 40).into_owned();
+                    let protocol = super::line::one_line(&protocol, 40).into_owned();
                     Err(format!("{who}: protocol: expected {slug}, got {protocol}"))
                 }
                 Err(problem) => Err(format!("{who}: {problem}")),

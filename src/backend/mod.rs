@@ -9,6 +9,7 @@ pub mod fuzzing;
 pub(crate) mod http;
 pub(crate) mod job_configs;
 mod lenient;
+mod line;
 pub(crate) mod token;
 pub(crate) mod wire;
 
