@@ -322,18 +322,20 @@ impl Courier {
             }
             self.sick.insert(seq, sick);
         }
-        if local && let Judgement::Trouble { retry_after, .. } = &mut setback.judgement {
+        if local {
             tracing::debug!(account = %self.account, "a parcel fails where others pass: {}", setback.words);
-            *retry_after = Some(Duration::ZERO);
         }
+        setback.local = local;
     }
 
     /// After a setback: what waits is backlog now, and nothing is sent for a while.
     fn suffer(&mut self, setback: &Setback) {
         let now = Instant::now();
         self.backlog_blocked = None;
+        if setback.local {
+            return;
+        }
         let (wait, over) = match &setback.judgement {
-            Judgement::Trouble { retry_after: Some(Duration::ZERO), smaller: true, .. } => return,
             Judgement::Trouble { retry_after, smaller, .. } => {
                 if *smaller {
                     self.limit = (self.limit / 2).max(1);

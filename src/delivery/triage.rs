@@ -96,6 +96,8 @@ pub(crate) struct Setback {
     pub(crate) words: String,
     /// What was being sent.
     pub(crate) range: Range<usize>,
+    /// Only these parcels fail: others pass, and delivery goes on with them.
+    pub(crate) local: bool,
 }
 
 impl fmt::Display for Setback {
@@ -159,7 +161,7 @@ pub(crate) async fn send(
         let judgement = judge(&error);
         if judgement != Judgement::Samples {
             load.set(part.clone(), Fate::Failed);
-            return Err(Setback { judgement, words: error.to_string(), range: part });
+            return Err(Setback { judgement, words: error.to_string(), range: part, local: false });
         }
         if part.len() > 1 {
             parts.extend(halves(part, refused));
@@ -171,7 +173,7 @@ pub(crate) async fn send(
         load.refused.push((part.start, error.to_string()));
         if *in_a_row >= REFUSED_IN_A_ROW {
             let judgement = Judgement::Trouble { kind: Kind::RefusesAll, retry_after: None, smaller: false };
-            return Err(Setback { judgement, words: error.to_string(), range: part });
+            return Err(Setback { judgement, words: error.to_string(), range: part, local: false });
         }
     }
     Ok(())

@@ -265,6 +265,21 @@ async fn requests_get_smaller_when_large_ones_fail() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_after_of_zero_made_the_bot_hammer_and_hid_the_outage() {
+    let api = Model::new();
+    api.behave(|_, _| Answer::Fail(answer_with(502, Some(Duration::ZERO))));
+    api.take(Duration::from_millis(5));
+    let delivery = start(&api, Outbox::memory());
+    for second in 0..60 {
+        delivery.accept(ACCOUNT, run("a", 500, second)).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert!(second < 5 || matches!(status(&delivery, ACCOUNT), Status::BackingOff { .. }));
+    }
+    let requests = api.requests().len();
+    assert!(requests < 30, "{requests} requests in a minute");
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_values_at_one_path_and_time_the_first_is_sent() {
     let api = Model::new();
     let delivery = start(&api, Outbox::memory());
