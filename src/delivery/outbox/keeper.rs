@@ -143,7 +143,8 @@ impl Keeper {
             cursors: HashMap::new(),
             trouble_since: None,
             last_sweep: None,
-            steady: STEADY_SWEEPS,
+            // A machine without a battery may start with any time of day.
+            steady: 0,
         }
     }
 

@@ -257,6 +257,9 @@ async fn samples_too_old_are_dropped_but_not_because_the_clock_jumps() {
         delivery.0.core.outbox.sweep().await;
         delivery.state()
     };
+    for _ in 0..10 {
+        assert_eq!(sweep().await.waiting, 20, "the clock is not trusted yet");
+    }
     let state = sweep().await;
     assert_eq!((state.waiting, state.dropped["age"]), (10, 10));
     clock.set(1_000_000 + 7_200);
@@ -267,6 +270,27 @@ async fn samples_too_old_are_dropped_but_not_because_the_clock_jumps() {
     for _ in 0..20 {
         assert_eq!(sweep().await.waiting, 10, "and back");
     }
+}
+
+#[tokio::test]
+async fn a_start_with_a_wrong_clock_emptied_the_outbox() {
+    let directory = tempfile::tempdir().unwrap();
+    leave_behind(directory.path(), run("a", 100, 1_790_000_000)).await;
+    let api = Model::new();
+    api.fail(503);
+    // It begins a month ahead, and is set after some minutes.
+    let clock = Hand::at(1_790_000_000 + 30 * 86_400);
+    let outbox = Outbox::sqlite(directory.path()).open(URL, Arc::<Hand>::clone(&clock)).unwrap();
+    let api: Arc<dyn Api> = api;
+    let delivery = Delivery::start(api, Arc::<Hand>::clone(&clock), outbox, fast());
+    for _ in 0..5 {
+        delivery.0.core.outbox.sweep().await;
+    }
+    clock.set(1_790_000_000);
+    for _ in 0..20 {
+        delivery.0.core.outbox.sweep().await;
+    }
+    assert_eq!(delivery.state().waiting, 100);
 }
 
 #[tokio::test]
