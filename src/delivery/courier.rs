@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::batch::{self, BATCH_SAMPLES, Fate, Load};
 use super::ledger::Aside;
 use super::outbox::parcel::Seq;
-use super::triage::{self, Judgement, Kind, Setback, Stop};
+use super::triage::{self, Judgement, Kind, Setback, Stop, Unsent};
 use super::{Core, Status};
 use crate::backend::ApiError;
 use crate::ids::AccountId;
@@ -109,19 +109,16 @@ impl Courier {
         }
     }
 
-    /// Delivers until it is told to stop.
+    /// Delivers until it is told to stop. It is not dropped in the middle then: what it has in its hands may
+    /// be nowhere else, and goes back into the outbox.
     pub(crate) async fn run(mut self) {
-        let mut stop = self.core.stop.subscribe();
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = self.work() => {}
-        }
+        self.work().await;
     }
 
     async fn work(&mut self) {
         loop {
             self.wait_out_the_pause().await;
-            let load = self.next_load().await;
+            let Some(load) = self.next_load().await else { return };
             let setback = self.deliver(load).await;
             if let Some(setback) = setback {
                 self.suffer(&setback);
@@ -134,12 +131,13 @@ impl Courier {
     async fn wait_out_the_pause(&mut self) {
         let mut good_tokens = self.core.good_tokens.subscribe();
         while let Some(until) = self.pause {
-            if self.drain_began() || until <= Instant::now() {
+            if self.drain_began() || until <= Instant::now() || self.core.is_stopping() {
                 self.pause = None;
                 return;
             }
             let token = matches!(self.setback, Some((_, Judgement::Stopped(Stop::Token))));
             tokio::select! {
+                () = self.core.stopping() => {}
                 () = sleep_until(until) => {}
                 () = self.bell.notified() => {}
                 _ = good_tokens.changed(), if token => self.pause = None,
@@ -161,9 +159,9 @@ impl Courier {
         drain != 0
     }
 
-    /// Waits for something to deliver.
-    async fn next_load(&mut self) -> Load {
-        loop {
+    /// Waits for something to deliver; `None` when delivery stops.
+    async fn next_load(&mut self) -> Option<Load> {
+        while !self.core.is_stopping() {
             self.drain_began();
             let draining = self.drain.0 != 0;
             let now = Instant::now();
@@ -175,7 +173,7 @@ impl Courier {
                     let parcels = self.core.outbox.take_live(self.account, self.limit);
                     if !parcels.is_empty() {
                         self.live_sent = Some(now);
-                        return self.unpack(parcels);
+                        return Some(self.unpack(parcels));
                     }
                 } else {
                     wake = Some(ripe);
@@ -186,7 +184,7 @@ impl Courier {
                 let due = rate.max(self.backlog_blocked).unwrap_or(now);
                 if now >= due {
                     if let Some(load) = self.backlog(draining).await {
-                        return load;
+                        return Some(load);
                     }
                     let due =
                         self.sick.values().filter_map(|sick| sick.not_before).filter(|due| *due > now).min();
@@ -199,14 +197,19 @@ impl Courier {
                 self.core.drained(self.account, self.drain.0);
             }
             self.core.changed();
-            match wake {
-                Some(wake) => tokio::select! {
-                    () = sleep_until(wake) => {}
-                    () = self.bell.notified() => {}
-                },
-                None => self.bell.notified().await,
+            let wake = async {
+                match wake {
+                    Some(wake) => sleep_until(wake).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.core.stopping() => {}
+                () = wake => {}
+                () = self.bell.notified() => {}
             }
         }
+        None
     }
 
     async fn backlog(&mut self, draining: bool) -> Option<Load> {
@@ -240,7 +243,7 @@ impl Courier {
         let all = 0..load.samples.len();
         let mut setback = None;
         let mut from = 0;
-        while from < all.end && setback.is_none() {
+        while from < all.end && setback.is_none() && !self.core.is_stopping() {
             let sick = load.seqs(all.clone()).filter_map(|seq| self.sick.get(&seq)).map(Sick::limit).min();
             let limit = self.limit.min(sick.unwrap_or(BATCH_SAMPLES));
             let to = from + batch::cut(&load.samples[from..], limit, self.core.options.mode);
@@ -408,16 +411,21 @@ impl Courier {
 }
 
 impl triage::Sender for Courier {
-    async fn send(&mut self, samples: &[Sample]) -> Result<(), ApiError> {
-        let result = {
+    async fn send(&mut self, samples: &[Sample]) -> Result<(), Unsent> {
+        let request = async {
             let _permit = self.core.requests.acquire().await;
             self.core.api.store(self.account, samples).await
+        };
+        let result = tokio::select! {
+            biased;
+            result = request => result,
+            () = self.core.stopping() => return Err(Unsent::Stopping),
         };
         match &result {
             Ok(()) => self.succeed(samples.len()),
             Err(_) => self.core.ledger.requests_failed.inc(),
         }
-        result
+        Ok(result?)
     }
 }
 

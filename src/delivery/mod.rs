@@ -123,7 +123,7 @@ impl Delivery {
         if samples.is_empty() {
             return Ok(());
         }
-        if *core.stop.borrow() {
+        if core.is_stopping() {
             return Err(Closed);
         }
         core.ensure_courier(account);
@@ -155,7 +155,8 @@ impl Delivery {
         Drained::of(&self.state())
     }
 
-    /// Stops delivering and closes the outbox, so that another may open it.
+    /// Stops delivering and closes the outbox, so that another may open it. What couriers have in their hands
+    /// goes back into it first.
     pub(crate) async fn stop(&self) {
         let core = &self.0.core;
         core.stop.send_replace(true);
@@ -310,6 +311,17 @@ impl Core {
         self.changed.send_replace(());
     }
 
+    fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Returns when delivery is to stop.
+    async fn stopping(&self) {
+        let mut stop = self.stop.subscribe();
+        // What it hands out is a lock: it must not live on.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+
     fn drain(&self) -> u64 {
         self.drain.load(Relaxed)
     }
@@ -368,10 +380,8 @@ impl Pace {
 }
 
 async fn sweep(core: Arc<Core>) {
-    let mut stop = core.stop.subscribe();
-    // The value that `wait_for` hands out is a lock: it must not live on while the outbox is swept.
     while tokio::select! {
-        _ = stop.wait_for(|stop| *stop) => false,
+        () = core.stopping() => false,
         () = tokio::time::sleep(SWEEP) => true,
     } {
         core.outbox.sweep().await;

@@ -114,17 +114,29 @@ impl fmt::Display for Setback {
     }
 }
 
+/// Why a request stored nothing, as far as is known.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    Failed(ApiError),
+    /// Delivery stops: nobody waits for the answer.
+    Stopping,
+}
+
+impl From<ApiError> for Unsent {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// One request at a time to store samples of one account.
 pub(crate) trait Sender {
     /// Sends the samples.
-    fn send(
-        &mut self,
-        samples: &[crate::sample::Sample],
-    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+    fn send(&mut self, samples: &[crate::sample::Sample]) -> impl Future<Output = Result<(), Unsent>> + Send;
 }
 
 /// Sends a range of a load. Where a sample in it is refused, halves are sent until it is alone: `k` bad ones
-/// among `n` cost about `2 k log2 n` requests. `in_a_row` counts samples refused since one was stored.
+/// among `n` cost about `2 k log2 n` requests. `in_a_row` counts samples refused since one was stored. Ends
+/// early, with what was not stored still waiting, when delivery stops.
 pub(crate) async fn send(
     sender: &mut impl Sender,
     load: &mut Load,
@@ -153,10 +165,14 @@ pub(crate) async fn send(
             parts.extend(halves(part, refused));
             continue;
         }
-        let Err(error) = sender.send(&load.samples[part.clone()]).await else {
-            load.set(part, Fate::Stored);
-            *in_a_row = 0;
-            continue;
+        let error = match sender.send(&load.samples[part.clone()]).await {
+            Ok(()) => {
+                load.set(part, Fate::Stored);
+                *in_a_row = 0;
+                continue;
+            }
+            Err(Unsent::Stopping) => return Ok(()),
+            Err(Unsent::Failed(error)) => error,
         };
         let judgement = judge(&error);
         if judgement != Judgement::Samples {
@@ -192,10 +208,10 @@ mod tests {
     }
 
     impl Sender for Strict {
-        async fn send(&mut self, samples: &[Sample]) -> Result<(), ApiError> {
+        async fn send(&mut self, samples: &[Sample]) -> Result<(), Unsent> {
             self.requests += 1;
             let refused = samples.iter().any(|sample| self.bad.iter().any(|bad| bad == sample.path.as_str()));
-            if refused { Err(refusal(400)) } else { Ok(()) }
+            if refused { Err(refusal(400).into()) } else { Ok(()) }
         }
     }
 

@@ -220,7 +220,10 @@ impl Keeper {
                 self.sweep();
                 let _ = ack.send(());
             }
-            Command::Close { ack } => return Some(ack),
+            Command::Close { ack } => {
+                self.write_down_what_is_only_in_memory();
+                return Some(ack);
+            }
             #[cfg(test)]
             Command::SetMaxPages { pages, ack } => {
                 let _ = self.connection.pragma_update(None, "max_page_count", pages);

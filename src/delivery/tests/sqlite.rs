@@ -212,6 +212,43 @@ async fn while_the_disk_is_full_samples_are_held_in_memory_and_delivered() {
 }
 
 #[tokio::test]
+async fn a_stop_lost_what_was_held_in_memory_although_the_disk_could_be_written_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.fail(503);
+    let outbox = Outbox::sqlite(directory.path()).max_pages(20).keep_for(FOREVER);
+    let delivery = start_with(&api, outbox, fast());
+    for n in 0..20 {
+        delivery.accept(ACCOUNT, run("a", 1_000, n)).await.unwrap();
+    }
+    assert!(delivery.state().in_memory > 0);
+    delivery.0.core.outbox.set_max_pages(100_000).await;
+    delivery.stop().await;
+    assert_eq!(delivery.state().in_memory, 0);
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
+    assert_eq!(delivery.state().waiting, 20_000);
+}
+
+#[tokio::test]
+async fn a_stop_lost_what_was_on_its_way_and_nowhere_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.take(Duration::from_secs(600));
+    let outbox = Outbox::sqlite(directory.path()).keep_for(FOREVER);
+    let delivery = start_with(&api, outbox, fast());
+    delivery.0.core.outbox.set_max_pages(1).await;
+    delivery.accept(ACCOUNT, run("a", 5_000, 1)).await.unwrap();
+    let in_hand = || 5_000 - delivery.state().in_memory;
+    while in_hand() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    delivery.0.core.outbox.set_max_pages(100_000).await;
+    delivery.stop().await;
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
+    assert_eq!(delivery.state().waiting, 5_000);
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_no_delivery() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
