@@ -30,9 +30,12 @@ const LOCAL_FAILURES: u32 = 10;
 const SICK_PARCELS: usize = 10_000;
 /// When all that is left to do cannot be done now, it is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope.
+/// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope, and
+/// what is on disk waits there for the next start. What is only in memory would be lost: for it, attempts go on.
 const DRAIN_ATTEMPTS: u32 = 2;
 const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait in a drain when samples would be lost: a grace of ten seconds holds several attempts.
+const DRAIN_PAUSE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Courier {
     account: AccountId,
@@ -343,9 +346,14 @@ impl Courier {
                 if *smaller {
                     self.limit = (self.limit / 2).max(1);
                 }
-                let wait = self.backoff.next(*retry_after);
+                let mut wait = self.backoff.next(*retry_after);
                 self.drain.1 += 1;
-                (wait, self.drain.1 >= DRAIN_ATTEMPTS || wait > DRAIN_WAIT)
+                let hopeless = self.drain.1 >= DRAIN_ATTEMPTS || wait > DRAIN_WAIT;
+                let would_be_lost = self.core.outbox.is_only_in_memory(self.account);
+                if self.drain.0 != 0 && would_be_lost && retry_after.is_none() {
+                    wait = wait.min(DRAIN_PAUSE);
+                }
+                (wait, hopeless && !would_be_lost)
             }
             Judgement::Stopped(_) | Judgement::Samples => (PROBE, true),
         };

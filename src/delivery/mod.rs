@@ -134,7 +134,8 @@ impl Delivery {
     }
 
     /// Delivers everything that waits, the backlog too, as fast as the backend takes it: until nothing is
-    /// left, until `grace` is over, or until there is no hope. Delivery goes on afterwards.
+    /// left, until `grace` is over, or until there is no hope and what is left is on disk. Delivery goes on
+    /// afterwards.
     pub(crate) async fn drain(&self, grace: Duration) -> Drained {
         let core = &self.0.core;
         let mut epoch = self.0.draining.lock().await;

@@ -388,6 +388,11 @@ impl OpenOutbox {
         self.shared.shelf().only_here()
     }
 
+    /// Whether samples of `account` wait in memory only; those in its courier's hands not counted.
+    pub(crate) fn is_only_in_memory(&self, account: AccountId) -> bool {
+        self.shared.shelf().is_only_here(account)
+    }
+
     /// The bytes that samples take, in the file or in memory.
     pub(crate) fn bytes(&self) -> u64 {
         let disk = u64::try_from(self.shared.disk_bytes.get()).unwrap_or(0);

@@ -63,6 +63,19 @@ async fn a_drain_says_where_samples_wait() {
 }
 
 #[tokio::test]
+async fn a_drain_without_a_backend_gives_up_soon_where_samples_are_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.behave(|_, _| Answer::Fail(broken()));
+    let delivery = start(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER));
+    delivery.accept(ACCOUNT, run("a", 50, 1)).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let drained = delivery.drain(Duration::from_secs(60)).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!((drained.on_disk, drained.in_memory), (50, 0));
+}
+
+#[tokio::test]
 async fn only_the_refused_samples_leave_a_parcel_otherwise_kept() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
