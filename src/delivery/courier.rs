@@ -1,9 +1,11 @@
 //! Delivers one account's samples: live ones first, the backlog at a bounded rate, one request at a time.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -115,7 +117,12 @@ impl Courier {
     /// Delivers until it is told to stop. It is not dropped in the middle then: what it has in its hands may
     /// be nowhere else, and goes back into the outbox.
     pub(crate) async fn run(mut self) {
-        self.work().await;
+        // After a panic, what the courier knows may be half a truth, but never costs a sample: those are in
+        // the outbox.
+        while let Err(panic) = AssertUnwindSafe(self.work()).catch_unwind().await {
+            self.suffer(&Setback::panicked(&*panic));
+            self.core.changed();
+        }
     }
 
     async fn work(&mut self) {
@@ -251,8 +258,11 @@ impl Courier {
             let limit = self.limit.min(sick.unwrap_or(BATCH_SAMPLES));
             let to = from + batch::cut(&load.samples[from..], limit, self.core.options.mode);
             let mut row = self.refused_in_a_row;
-            setback = triage::send(self, &mut load, from..to, &mut row).await.err();
+            let sent =
+                AssertUnwindSafe(triage::send(self, &mut load, from..to, &mut row)).catch_unwind().await;
             self.refused_in_a_row = row;
+            // The load lives on, and goes back into the outbox.
+            setback = sent.unwrap_or_else(|panic| Err(Setback::panicked(&*panic))).err();
             from = to;
         }
         if let Some(setback) = &mut setback {
@@ -392,6 +402,8 @@ impl Courier {
                 tracing::error!(%account, waiting,
                     "delivery stops, samples are kept, and it is tried every minute: {words}: {setback}");
             }
+            Judgement::Trouble { kind: Kind::Panicked, .. } => tracing::error!(%account, waiting,
+                "samples are kept, and delivered after a pause: {setback}"),
             _ => tracing::warn!(%account, waiting,
                 "samples cannot be delivered; they are kept and tried again: {setback}"),
         }

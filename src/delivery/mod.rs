@@ -20,11 +20,14 @@ mod triage;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -199,6 +202,7 @@ impl Delivery {
             oldest: if waiting == 0 { None } else { core.outbox.oldest() },
             file: core.outbox.file().map(Into::into),
             file_trouble: core.outbox.trouble(),
+            file_given_up: core.outbox.given_up(),
             token_refused: accounts.iter().any(refused),
             accounts,
             accepted: core.ledger.accepted.get(),
@@ -385,6 +389,14 @@ async fn sweep(core: Arc<Core>) {
         () = core.stopping() => false,
         () = tokio::time::sleep(SWEEP) => true,
     } {
-        core.outbox.sweep().await;
+        if let Err(panic) = AssertUnwindSafe(core.outbox.sweep()).catch_unwind().await {
+            let words = panic_message(&*panic);
+            tracing::error!("sweeping the outbox failed, which is a bug; it goes on in a minute: {words}");
+        }
     }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

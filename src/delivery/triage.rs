@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     TooLarge,
     /// So many samples refused in a row that it cannot be the samples.
     RefusesAll,
+    /// Our own: the courier panicked.
+    Panicked,
 }
 
 /// Judges a failed request to store samples.
@@ -109,8 +111,19 @@ impl fmt::Display for Setback {
                  of it, not the samples: {}",
                 self.words
             ),
+            Judgement::Trouble { kind: Kind::Panicked, .. } => {
+                write!(f, "delivery itself failed, which is a bug: {}", self.words)
+            }
             _ => f.write_str(&self.words),
         }
+    }
+}
+
+impl Setback {
+    /// The courier panicked: something in it is wrong, or in what it calls.
+    pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
+        let judgement = Judgement::Trouble { kind: Kind::Panicked, retry_after: None, smaller: false };
+        Self { judgement, words: super::panic_message(panic).to_owned(), range: 0..0, local: false }
     }
 }
 

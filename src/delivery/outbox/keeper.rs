@@ -61,6 +61,8 @@ pub(crate) enum Command {
         ack: oneshot::Sender<()>,
     },
     #[cfg(test)]
+    Die,
+    #[cfg(test)]
     SetMaxPages {
         pages: u32,
         ack: oneshot::Sender<()>,
@@ -224,6 +226,8 @@ impl Keeper {
                 self.write_down_what_is_only_in_memory();
                 return Some(ack);
             }
+            #[cfg(test)]
+            Command::Die => panic!("a bug"),
             #[cfg(test)]
             Command::SetMaxPages { pages, ack } => {
                 let _ = self.connection.pragma_update(None, "max_page_count", pages);

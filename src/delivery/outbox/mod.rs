@@ -12,7 +12,7 @@ mod sqlite;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use self::memory::Memory;
@@ -234,6 +234,8 @@ pub(crate) struct Shared {
     disk_oldest: AtomicI64,
     /// Why the file cannot be written.
     trouble: Mutex<Option<String>>,
+    /// Why nobody writes it any more.
+    given_up: OnceLock<String>,
 }
 
 impl Default for Shared {
@@ -246,6 +248,7 @@ impl Default for Shared {
             disk_bytes: Gauge::default(),
             disk_oldest: AtomicI64::new(i64::MAX),
             trouble: Mutex::default(),
+            given_up: OnceLock::new(),
         }
     }
 }
@@ -421,11 +424,23 @@ impl OpenOutbox {
         self.shared.trouble().clone()
     }
 
+    /// Why the file is not written any more.
+    pub(crate) fn given_up(&self) -> Option<String> {
+        self.shared.given_up.get().cloned()
+    }
+
     /// The file in which samples wait.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.kind {
             Kind::Memory(_) => None,
             Kind::Sqlite(sqlite) => Some(sqlite.file()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn die(&self) {
+        if let Kind::Sqlite(sqlite) = &self.kind {
+            sqlite.die().await;
         }
     }
 

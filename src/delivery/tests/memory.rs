@@ -403,6 +403,25 @@ async fn after_a_stop_nothing_is_accepted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_panic_nothing_was_delivered_for_that_account_any_more() {
+    let api = Model::new();
+    let mut requests = 0;
+    api.behave(move |_, _| {
+        requests += 1;
+        assert!(requests != 1, "a bug");
+        Answer::Honest
+    });
+    let delivery = start(&api, Outbox::memory());
+    delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
+    let failed = |state: &DeliveryState| matches!(&state.accounts[0].status, Status::BackingOff { why, .. } if why.ends_with("a bug"));
+    delivery.wait_for(failed).await;
+    assert_eq!(delivery.state().waiting, 10);
+    delivery.wait_for(empty).await;
+    assert_eq!(api.stored().len(), 10);
+    assert!(matches!(status(&delivery, ACCOUNT), Status::Delivering));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_numbers_can_be_read_by_machines() {
     let api = Model::new();
     api.refuse(["a.0"]);

@@ -262,6 +262,26 @@ async fn a_stop_lost_what_was_on_its_way_and_nowhere_on_disk() {
 }
 
 #[tokio::test]
+async fn nobody_noticed_that_the_thread_of_the_outbox_file_had_died() {
+    let directory = tempfile::tempdir().unwrap();
+    let delivery = start(&Model::new(), Outbox::sqlite(directory.path()));
+    assert_eq!(delivery.state().stopped_because().count(), 0);
+    delivery.0.core.outbox.die().await;
+    let because = async {
+        loop {
+            if let Some(why) = delivery.state().stopped_because().next() {
+                return why;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let why = tokio::time::timeout(Duration::from_secs(5), because).await.unwrap();
+    assert!(why.ends_with("until the bot is started again: a bug"), "{why}");
+    delivery.accept(ACCOUNT, run("a", 1, 1)).await.unwrap_err();
+    delivery.stop().await;
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_no_delivery() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
