@@ -176,6 +176,9 @@ impl Courier {
             let draining = self.drain.0 != 0;
             let now = Instant::now();
             let level = self.core.outbox.level(self.account);
+            if level.waiting == 0 {
+                self.nothing_waits();
+            }
             let mut wake = None;
             if level.live > 0 {
                 let ripe = self.live_sent.map_or(now, |sent| sent + GATHER);
@@ -389,6 +392,14 @@ impl Courier {
         );
         if over && self.drain.0 != 0 {
             self.core.drained(self.account, self.drain.0);
+        }
+    }
+
+    /// What was in the way, if anything, was dropped or set aside: nothing is in the way any more.
+    fn nothing_waits(&mut self) {
+        if self.setback.take().is_some() {
+            self.backoff.reset();
+            self.core.set_status(self.account, Status::Delivering);
         }
     }
 

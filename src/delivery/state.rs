@@ -42,7 +42,9 @@ pub(crate) struct DeliveryState {
 impl DeliveryState {
     /// Why nothing is accepted, or delivered for an account, until a person has done something.
     pub(crate) fn stopped_because(&self) -> impl Iterator<Item = String> {
-        let accounts = self.accounts.iter().filter_map(|account| match &account.status {
+        // An account for which nothing waits holds up nothing, however it ended.
+        let waiting = self.accounts.iter().filter(|account| account.waiting > 0);
+        let accounts = waiting.filter_map(|account| match &account.status {
             Status::Stopped { why, .. } => Some(why.clone()),
             Status::Delivering | Status::BackingOff { .. } => None,
         });

@@ -364,6 +364,29 @@ async fn a_start_with_a_wrong_clock_emptied_the_outbox() {
 }
 
 #[tokio::test]
+async fn a_deleted_account_made_the_bot_not_ready_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.fail(404);
+    let clock = Hand::at(1_000_000);
+    let outbox = Outbox::sqlite(directory.path()).keep_for(Duration::from_secs(3_600));
+    let outbox = outbox.open(URL, Arc::<Hand>::clone(&clock)).unwrap();
+    let api: Arc<dyn Api> = api;
+    let delivery = Delivery::start(api, Arc::<Hand>::clone(&clock), outbox, fast());
+    delivery.accept(ACCOUNT, run("a", 10, 1_000_000 - 3_700)).await.unwrap();
+    delivery.wait_for(|state| matches!(state.accounts[0].status, Status::Stopped { .. })).await;
+    assert_eq!(delivery.state().stopped_because().count(), 1);
+    for _ in 0..12 {
+        delivery.0.core.outbox.sweep().await;
+    }
+    let state = delivery.state();
+    assert_eq!((state.waiting, state.stopped_because().count()), (0, 0));
+    // The next attempt would be in a minute: a drain begins one at once.
+    delivery.drain(Duration::from_secs(5)).await;
+    delivery.wait_for(|state| matches!(state.accounts[0].status, Status::Delivering)).await;
+}
+
+#[tokio::test]
 async fn after_an_outage_the_file_shrinks_again() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
