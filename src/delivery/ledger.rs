@@ -24,10 +24,13 @@ pub(crate) enum Aside {
     Refused,
     /// Another value at the same path and time was sent along with it.
     Duplicate,
+    /// There can be no such account.
+    NoAccount,
 }
 
 impl Aside {
-    const ALL: [(Self, &'static str); 2] = [(Self::Refused, "refused"), (Self::Duplicate, "duplicate")];
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Refused, "refused"), (Self::Duplicate, "duplicate"), (Self::NoAccount, "no_account")];
 }
 
 /// A sample that was set aside.
@@ -51,7 +54,7 @@ pub(crate) fn as_text<S: Serializer>(value: &impl std::fmt::Display, out: S) -> 
 pub(crate) struct Ledger {
     pub(crate) accepted: Counter,
     pub(crate) stored: Counter,
-    set_aside: [Counter; 2],
+    set_aside: [Counter; Aside::ALL.len()],
     pub(crate) requests_stored: Counter,
     pub(crate) requests_failed: Counter,
     last: Mutex<VecDeque<SetAside>>,

@@ -38,7 +38,7 @@ pub use self::outbox::{Outbox, OutboxError};
 pub(crate) use self::state::{AccountState, DeliveryState, Drained, Status};
 
 use self::courier::Courier;
-use self::ledger::{Ledger, float};
+use self::ledger::{Aside, Ledger, float};
 use self::triage::Stop;
 use crate::backend::{Api, DeliveryMode};
 use crate::clock::Clock;
@@ -129,8 +129,16 @@ impl Delivery {
         if core.is_stopping() {
             return Err(Closed);
         }
-        core.ensure_courier(account);
         let count = samples.len() as u64;
+        if i64::try_from(account.get()).is_err() {
+            core.ledger.accepted.add(count);
+            for sample in samples {
+                let words = format!("no backend has an account {account}: ids end at {}", i64::MAX);
+                core.ledger.set_aside(account, &sample, Aside::NoAccount, words);
+            }
+            return Ok(());
+        }
+        core.ensure_courier(account);
         core.outbox.put(account, samples).await?;
         core.ledger.accepted.add(count);
         Ok(())

@@ -282,6 +282,23 @@ async fn nobody_noticed_that_the_thread_of_the_outbox_file_had_died() {
 }
 
 #[tokio::test]
+async fn an_absurd_account_number_raised_a_false_alarm_about_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.fail(503);
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
+    delivery.accept(AccountId::new(u64::MAX), run("a", 10, 1)).await.unwrap();
+    delivery.accept(ACCOUNT, run("a", 100, 1)).await.unwrap();
+    let state = delivery.state();
+    assert_eq!((state.waiting, state.in_memory, state.file_trouble), (100, 0, None));
+    assert_eq!((state.accepted, state.set_aside["no_account"]), (110, 10));
+    assert!(state.set_aside_last[0].words.starts_with("no backend has an account 18446744073709551615"));
+    let last = AccountId::new(i64::MAX.unsigned_abs());
+    delivery.accept(last, run("a", 10, 1)).await.unwrap();
+    assert_eq!((delivery.state().waiting, delivery.state().file_trouble), (110, None));
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_no_delivery() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
