@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
@@ -30,6 +30,9 @@ const SICK_CAP: Duration = Duration::from_secs(600);
 const LOCAL_FAILURES: u32 = 10;
 /// How many such parcels are remembered.
 const SICK_PARCELS: usize = 10_000;
+/// How long what is known of a parcel is remembered after its last failure. One that still waits is tried more
+/// often than that, and one that is forgotten too soon is only judged anew.
+const REMEMBERED: Duration = Duration::from_secs(3_600);
 /// When all that is left to do cannot be done now, it is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope, and
@@ -43,6 +46,8 @@ pub(crate) struct Courier {
     account: AccountId,
     core: Arc<Core>,
     bell: Arc<Notify>,
+    /// Tells when the token became good again since the last request was sent.
+    good_tokens: watch::Receiver<u64>,
     backoff: Backoff,
     /// Samples in a request: halved when requests fail that may be too large, doubled when one is stored.
     limit: usize,
@@ -73,6 +78,7 @@ struct Sick {
     not_before: Option<Instant>,
     /// Stored requests when it failed last.
     successes: u64,
+    failed: Option<Instant>,
 }
 
 /// A parcel with samples that were refused while nothing was accepted. It is tried again when the backend has
@@ -95,10 +101,12 @@ impl Sick {
 impl Courier {
     pub(crate) fn new(account: AccountId, core: Arc<Core>) -> Self {
         let bell = core.outbox.bell(account);
+        let good_tokens = core.good_tokens.subscribe();
         Self {
             account,
             core,
             bell,
+            good_tokens,
             backoff: Backoff::new(),
             limit: BATCH_SAMPLES,
             pause: None,
@@ -139,7 +147,6 @@ impl Courier {
 
     /// Sleeps until the next attempt is due. A drain that begins, or a token that is good again, ends it.
     async fn wait_out_the_pause(&mut self) {
-        let mut good_tokens = self.core.good_tokens.subscribe();
         while let Some(until) = self.pause {
             if self.drain_began() || until <= Instant::now() || self.core.is_stopping() {
                 self.pause = None;
@@ -150,7 +157,7 @@ impl Courier {
                 () = self.core.stopping() => {}
                 () = sleep_until(until) => {}
                 () = self.bell.notified() => {}
-                _ = good_tokens.changed(), if token => self.pause = None,
+                _ = self.good_tokens.changed(), if token => self.pause = None,
             }
         }
     }
@@ -228,6 +235,10 @@ impl Courier {
     async fn backlog(&mut self, draining: bool) -> Option<Load> {
         let now = Instant::now();
         let successes = self.successes;
+        // Parcels may have been dropped: nobody says so here.
+        let is_fresh = |failed: Instant| now < failed + REMEMBERED;
+        self.sick.retain(|_, sick| sick.failed.is_some_and(is_fresh));
+        self.suspects.retain(|_, suspect| is_fresh(suspect.not_before));
         let sick = self.sick.iter().filter(|(_, sick)| sick.not_before.is_some_and(|due| due > now));
         let suspects = self.suspects.iter().filter(|(_, s)| s.successes == successes && s.not_before > now);
         let skip: HashSet<Seq> = sick.map(|(seq, _)| *seq).chain(suspects.map(|(seq, _)| *seq)).collect();
@@ -306,6 +317,9 @@ impl Courier {
                     "a sample was refused, and nothing was accepted since: it is kept until the backend accepts \
                      another one: {words}");
             }
+            if self.suspects.len() >= SICK_PARCELS {
+                self.suspects.clear();
+            }
             for seq in seqs {
                 let not_before = Instant::now() + LOOK_AGAIN;
                 self.suspects.insert(seq, Suspect { successes: self.successes, not_before });
@@ -330,6 +344,7 @@ impl Courier {
             let mut sick = known.unwrap_or_default();
             sick.failures += 1;
             sick.successes = self.successes;
+            sick.failed = Some(Instant::now());
             if alone {
                 sick.tried += 1;
                 if sick.tried >= load.left(seq) {
@@ -397,6 +412,8 @@ impl Courier {
 
     /// What was in the way, if anything, was dropped or set aside: nothing is in the way any more.
     fn nothing_waits(&mut self) {
+        self.sick.clear();
+        self.suspects.clear();
         if self.setback.take().is_some() {
             self.backoff.reset();
             self.core.set_status(self.account, Status::Delivering);
@@ -445,6 +462,7 @@ impl triage::Sender for Courier {
     async fn send(&mut self, samples: &[Sample]) -> Result<(), Unsent> {
         let request = async {
             let _permit = self.core.requests.acquire().await;
+            self.good_tokens.mark_unchanged();
             self.core.api.store(self.account, samples).await
         };
         let result = tokio::select! {

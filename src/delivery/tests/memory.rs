@@ -195,6 +195,25 @@ async fn with_a_refused_token_all_stop_and_all_go_on_when_it_is_good_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_became_good_while_a_refusal_was_on_its_way_was_noticed_a_minute_late() {
+    let api = Model::new();
+    let mut known = HashSet::new();
+    api.behave(
+        move |account, _| if known.insert(account) { Answer::Fail(answer(401)) } else { Answer::Honest },
+    );
+    api.take(Duration::from_millis(300));
+    let delivery = start(&api, Outbox::memory());
+    delivery.accept(OTHER, run("a", 10, 1)).await.unwrap();
+    // The first account's second attempt ends 60.6 s after the beginning.
+    sleep(Duration::from_millis(60_400)).await;
+    delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
+    let began = Instant::now();
+    delivery.wait_for(empty).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(api.requests().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_account_stops_with_words() {
     let api = Model::new();
     api.fail(404);
