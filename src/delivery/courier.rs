@@ -15,7 +15,6 @@ use super::ledger::Aside;
 use super::outbox::parcel::Seq;
 use super::triage::{self, Judgement, Kind, Setback, Stop, Unsent};
 use super::{Core, Status};
-use crate::backend::ApiError;
 use crate::ids::AccountId;
 use crate::sample::Sample;
 
