@@ -170,6 +170,28 @@ impl Delivery {
     /// Stops delivering and closes the outbox, so that another may open it. What couriers have in their hands
     /// goes back into it first.
     pub(crate) async fn stop(&self) {
+        self.stop_within(None).await;
+    }
+
+    /// The same, for so long at most, if there is a limit. Returns whether all of it was done: if not, what was accepted is where it
+    /// was, on disk or only in memory.
+    pub(crate) async fn stop_within(&self, limit: impl Into<Option<Duration>>) -> bool {
+        let limit = limit.into();
+        let in_time = match limit {
+            Some(limit) => timeout(limit, self.close()).await.is_ok(),
+            None => {
+                self.close().await;
+                true
+            }
+        };
+        if !in_time {
+            tracing::warn!(?limit, "delivery did not stop in time: the outbox is left as it is");
+        }
+        self.0.core.changed();
+        in_time
+    }
+
+    async fn close(&self) {
         let core = &self.0.core;
         core.stop.send_replace(true);
         let couriers: Vec<_> = core.lanes().values_mut().filter_map(|lane| lane.courier.take()).collect();
@@ -177,7 +199,6 @@ impl Delivery {
             let _ = courier.await;
         }
         core.outbox.close().await;
-        core.changed();
     }
 
     /// How many samples wait for the backend.

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     #[cfg(test)]
     Die,
     #[cfg(test)]
+    Block(std::time::Duration),
+    #[cfg(test)]
     SetMaxPages {
         pages: u32,
         ack: oneshot::Sender<()>,
@@ -228,6 +230,8 @@ impl Keeper {
             }
             #[cfg(test)]
             Command::Die => panic!("a bug"),
+            #[cfg(test)]
+            Command::Block(time) => std::thread::sleep(time),
             #[cfg(test)]
             Command::SetMaxPages { pages, ack } => {
                 let _ = self.connection.pragma_update(None, "max_page_count", pages);

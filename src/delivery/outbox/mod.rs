@@ -438,6 +438,13 @@ impl OpenOutbox {
     }
 
     #[cfg(test)]
+    pub(crate) async fn block(&self, time: Duration) {
+        if let Kind::Sqlite(sqlite) = &self.kind {
+            sqlite.block(time).await;
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) async fn die(&self) {
         if let Kind::Sqlite(sqlite) = &self.kind {
             sqlite.die().await;

@@ -100,6 +100,11 @@ impl Sqlite {
     }
 
     #[cfg(test)]
+    pub(crate) async fn block(&self, time: std::time::Duration) {
+        let _ = self.commands.send(Command::Block(time)).await;
+    }
+
+    #[cfg(test)]
     pub(crate) async fn die(&self) {
         self.ask(|_: oneshot::Sender<()>| Command::Die).await;
     }

@@ -299,6 +299,17 @@ async fn an_absurd_account_number_raised_a_false_alarm_about_the_disk() {
 }
 
 #[tokio::test]
+async fn a_disk_that_hangs_held_up_the_stop_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let delivery = start(&Model::new(), Outbox::sqlite(directory.path()));
+    delivery.0.core.outbox.block(Duration::from_secs(3)).await;
+    let began = tokio::time::Instant::now();
+    assert!(!delivery.stop_within(Duration::from_millis(500)).await);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(delivery.stop_within(Duration::from_secs(30)).await, "it can be tried again");
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_no_delivery() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
