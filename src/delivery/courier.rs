@@ -310,11 +310,11 @@ impl Courier {
                 self.core.ledger.set_aside(self.account, &load.samples[at], Aside::Refused, words);
                 continue;
             }
-            if let Some(unsaid) = self.core.ledger.kept.may_say(1) {
+            if let Some(unsaid) = self.core.ledger.kept.say() {
                 let (account, path) = (self.account, load.samples[at].path.as_str());
-                tracing::warn!(%account, path, unsaid,
+                tracing::warn!(%account, path,
                     "a sample was refused, and nothing was accepted since: it is kept until the backend accepts \
-                     another one: {words}");
+                     another one: {words}{unsaid}");
             }
             if self.suspects.len() >= SICK_PARCELS {
                 self.suspects.clear();

@@ -2,19 +2,20 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::seldom::Seldom;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, as_text};
 use crate::ids::AccountId;
 use crate::sample::Sample;
-use crate::telemetry::{Counter, MetricsText};
+use crate::telemetry::{Counter, MetricsText, Throttle};
 
 /// Samples set aside that are remembered by name: enough to see a pattern.
 const REMEMBERED: usize = 50;
 /// Samples set aside that are named in the log within a minute.
 const NAMED_A_MINUTE: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Why a sample is never sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -46,10 +47,6 @@ pub(crate) struct SetAside {
     pub(crate) words: String,
 }
 
-pub(crate) fn as_text<S: Serializer>(value: &impl std::fmt::Display, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(value)
-}
-
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) accepted: Counter,
@@ -58,8 +55,8 @@ pub(crate) struct Ledger {
     pub(crate) requests_stored: Counter,
     pub(crate) requests_failed: Counter,
     last: Mutex<VecDeque<SetAside>>,
-    named: Seldom,
-    pub(crate) kept: Seldom,
+    named: Throttle,
+    pub(crate) kept: Throttle,
 }
 
 impl Default for Ledger {
@@ -71,8 +68,8 @@ impl Default for Ledger {
             requests_stored: Counter::default(),
             requests_failed: Counter::default(),
             last: Mutex::default(),
-            named: Seldom::new(NAMED_A_MINUTE),
-            kept: Seldom::new(1),
+            named: Throttle::new(NAMED_A_MINUTE, MINUTE),
+            kept: Throttle::new(1, MINUTE),
         }
     }
 }
@@ -81,9 +78,9 @@ impl Ledger {
     pub(crate) fn set_aside(&self, account: AccountId, sample: &Sample, why: Aside, words: String) {
         self.set_aside[why as usize].inc();
         let path = sample.path.as_str();
-        if let Some(unnamed) = self.named.may_say(1) {
-            tracing::warn!(%account, path, value = sample.value, measured = %sample.time, unnamed,
-                "a sample is set aside: {words}");
+        if let Some(unsaid) = self.named.say() {
+            tracing::warn!(%account, path, value = sample.value, measured = %sample.time,
+                "a sample is set aside: {words}{unsaid}");
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() == REMEMBERED {

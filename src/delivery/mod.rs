@@ -13,7 +13,6 @@ mod courier;
 pub mod internals;
 mod ledger;
 mod outbox;
-mod seldom;
 mod state;
 mod triage;
 

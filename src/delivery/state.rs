@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ledger::{SetAside, as_text};
+use super::ledger::SetAside;
 use super::triage::Stop;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, as_text};
 use crate::ids::AccountId;
 
 /// How delivery fares.

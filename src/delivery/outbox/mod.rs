@@ -19,11 +19,10 @@ use self::memory::Memory;
 use self::parcel::{Parcel, Seq};
 use self::shelf::{Level, Shelf};
 use self::sqlite::Sqlite;
-use super::seldom::Seldom;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::AccountId;
 use crate::sample::Sample;
-use crate::telemetry::{Counter, Gauge};
+use crate::telemetry::{Counter, Gauge, Throttle};
 
 /// Half a million samples: a bot with 1,000 values a minute outlives 8 hours of outage with them. They take
 /// some 50 MB.
@@ -32,6 +31,8 @@ const MAX_SAMPLES: usize = 500_000;
 const KEEP_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// 1 GiB: some 50 million samples at 20 bytes each, and no disk is filled by it.
 const MAX_BYTES: u64 = 1 << 30;
+/// How often dropped samples are said, for each reason.
+const SAY_DROPPED: Duration = Duration::from_secs(60);
 
 /// Where samples wait until the backend has stored them.
 ///
@@ -226,7 +227,7 @@ impl Dropped {
 pub(crate) struct Shared {
     shelf: Mutex<Shelf>,
     dropped: [Counter; Dropped::ALL.len()],
-    say_dropped: [Seldom; Dropped::ALL.len()],
+    say_dropped: [Throttle; Dropped::ALL.len()],
     /// Samples whose parcel could not be read back.
     damaged: Counter,
     disk_bytes: Gauge,
@@ -243,7 +244,7 @@ impl Default for Shared {
         Self {
             shelf: Mutex::default(),
             dropped: Default::default(),
-            say_dropped: [const { Seldom::new(1) }; Dropped::ALL.len()],
+            say_dropped: std::array::from_fn(|_| Throttle::new(1, SAY_DROPPED)),
             damaged: Counter::default(),
             disk_bytes: Gauge::default(),
             disk_oldest: AtomicI64::new(i64::MAX),
@@ -267,8 +268,8 @@ impl Shared {
             return;
         }
         self.dropped[why as usize].add(samples as u64);
-        if let Some(before) = self.say_dropped[why as usize].may_say(samples as u64) {
-            tracing::warn!(samples = samples as u64 + before, "{}", why.words());
+        if let Some(unsaid) = self.say_dropped[why as usize].say_all(samples as u64) {
+            tracing::warn!(samples = samples as u64 + unsaid.count(), "{}", why.words());
         }
     }
 }
