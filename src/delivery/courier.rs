@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::batch::{self, BATCH_SAMPLES, Fate, Load};
-use super::ledger::Aside;
+use super::books::Aside;
 use super::outbox::parcel::Seq;
-use super::triage::{self, Judgement, Kind, Setback, Stop, Unsent};
+use super::triage::{self, Judgement, Kind, Refusal, Setback, Unsent};
 use super::{Core, Status};
 use crate::ids::AccountId;
 use crate::sample::Sample;
@@ -151,7 +151,7 @@ impl Courier {
                 self.pause = None;
                 return;
             }
-            let token = matches!(self.setback, Some((_, Judgement::Stopped(Stop::Token))));
+            let token = matches!(self.setback, Some((_, Judgement::Stopped(Refusal::Token))));
             tokio::select! {
                 () = self.core.stopping() => {}
                 () = sleep_until(until) => {}
@@ -255,7 +255,7 @@ impl Courier {
         let (load, duplicates) = Load::new(parcels);
         for sample in duplicates {
             let words = "another value at the same path and time was sent".to_owned();
-            self.core.ledger.set_aside(self.account, &sample, Aside::Duplicate, words);
+            self.core.books.set_aside(self.account, &sample, Aside::Duplicate, words);
         }
         load
     }
@@ -307,10 +307,10 @@ impl Courier {
             let known = seqs.iter().any(|seq| self.suspects.get(seq).is_some_and(accepts));
             if known || (self.successes > before && !refuses_all) {
                 load.fates[at] = Fate::SetAside;
-                self.core.ledger.set_aside(self.account, &load.samples[at], Aside::Refused, words);
+                self.core.books.set_aside(self.account, &load.samples[at], Aside::Refused, words);
                 continue;
             }
-            if let Some(unsaid) = self.core.ledger.kept.say() {
+            if let Some(unsaid) = self.core.books.kept.say() {
                 let (account, path) = (self.account, load.samples[at].path.as_str());
                 tracing::warn!(%account, path,
                     "a sample was refused, and nothing was accepted since: it is kept until the backend accepts \
@@ -423,7 +423,7 @@ impl Courier {
         let (account, waiting) = (self.account, self.core.outbox.level(self.account).waiting);
         match setback.judgement {
             // Said once for all accounts.
-            Judgement::Stopped(Stop::Token) if !self.core.say_bad_token() => {}
+            Judgement::Stopped(Refusal::Token) if !self.core.say_bad_token() => {}
             Judgement::Stopped(stop) => {
                 let words = stop.words(account, self.core.options.mode);
                 tracing::error!(%account, waiting,
@@ -442,14 +442,14 @@ impl Courier {
         self.failed_in_a_row = 0;
         self.limit = (self.limit * 2).min(BATCH_SAMPLES);
         self.drain.1 = 0;
-        self.core.ledger.requests_stored.inc();
-        self.core.ledger.stored.add(samples as u64);
+        self.core.books.requests_stored.inc();
+        self.core.books.stored.add(samples as u64);
         if let Some((since, judgement)) = self.setback.take() {
             self.backoff.reset();
             let waiting = self.core.outbox.level(self.account).waiting;
             tracing::info!(account = %self.account, after = ?since.elapsed(), waiting,
                 "samples are delivered again");
-            if judgement == Judgement::Stopped(Stop::Token) {
+            if judgement == Judgement::Stopped(Refusal::Token) {
                 self.core.token_is_good();
             }
             self.core.set_status(self.account, Status::Delivering);
@@ -471,7 +471,7 @@ impl triage::Sender for Courier {
         };
         match &result {
             Ok(()) => self.succeed(samples.len()),
-            Err(_) => self.core.ledger.requests_failed.inc(),
+            Err(_) => self.core.books.requests_failed.inc(),
         }
         Ok(result?)
     }

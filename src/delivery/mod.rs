@@ -8,10 +8,10 @@
 
 mod backoff;
 mod batch;
+mod books;
 mod courier;
 #[cfg(feature = "testing")]
 pub mod internals;
-mod ledger;
 mod outbox;
 mod state;
 mod triage;
@@ -36,9 +36,9 @@ pub(crate) use self::outbox::{Closed, OpenOutbox};
 pub use self::outbox::{Outbox, OutboxError};
 pub(crate) use self::state::{AccountState, DeliveryState, Drained, Status};
 
+use self::books::{Aside, Books, float};
 use self::courier::Courier;
-use self::ledger::{Aside, Ledger, float};
-use self::triage::Stop;
+use self::triage::Refusal;
 use crate::backend::{Api, DeliveryMode};
 use crate::clock::Clock;
 use crate::ids::AccountId;
@@ -94,7 +94,7 @@ impl Delivery {
             clock,
             outbox,
             options,
-            ledger: Ledger::default(),
+            books: Books::default(),
             requests: Semaphore::new(REQUESTS_AT_ONCE),
             pace: Pace::new(options.backlog_per_second),
             good_tokens: watch::Sender::new(0),
@@ -130,16 +130,16 @@ impl Delivery {
         }
         let count = samples.len() as u64;
         if i64::try_from(account.get()).is_err() {
-            core.ledger.accepted.add(count);
+            core.books.accepted.add(count);
             for sample in samples {
                 let words = format!("no backend has an account {account}: ids end at {}", i64::MAX);
-                core.ledger.set_aside(account, &sample, Aside::NoAccount, words);
+                core.books.set_aside(account, &sample, Aside::NoAccount, words);
             }
             return Ok(());
         }
         core.ensure_courier(account);
         core.outbox.put(account, samples).await?;
-        core.ledger.accepted.add(count);
+        core.books.accepted.add(count);
         Ok(())
     }
 
@@ -222,7 +222,7 @@ impl Delivery {
         let waiting = waiting.values().sum();
         let in_memory = if core.outbox.file().is_some() { core.outbox.only_in_memory() } else { waiting };
         let refused =
-            |state: &AccountState| matches!(state.status, Status::Stopped { stop: Stop::Token, .. });
+            |state: &AccountState| matches!(state.status, Status::Stopped { stop: Refusal::Token, .. });
         DeliveryState {
             waiting,
             in_memory,
@@ -233,10 +233,10 @@ impl Delivery {
             file_given_up: core.outbox.given_up(),
             token_refused: accounts.iter().any(refused),
             accounts,
-            accepted: core.ledger.accepted.get(),
-            stored: core.ledger.stored.get(),
+            accepted: core.books.accepted.get(),
+            stored: core.books.stored.get(),
             set_aside: core.set_aside().collect(),
-            set_aside_last: core.ledger.last_set_aside(),
+            set_aside_last: core.books.last_set_aside(),
             dropped: core.outbox.dropped().collect(),
         }
     }
@@ -258,7 +258,7 @@ impl Delivery {
     /// Writes what Prometheus is to know.
     pub(crate) fn write_metrics(&self, out: &mut MetricsText) {
         let core = &self.0.core;
-        core.ledger.write_metrics(out);
+        core.books.write_metrics(out);
         let families: [(_, _, BTreeMap<_, _>); 2] = [
             (
                 "grafolean_samples_set_aside_total",
@@ -300,7 +300,7 @@ pub(crate) struct Core {
     clock: Arc<dyn Clock>,
     outbox: OpenOutbox,
     options: DeliveryOptions,
-    ledger: Ledger,
+    books: Books,
     requests: Semaphore,
     pace: Pace,
     /// Counts how often the token became good again.
@@ -384,7 +384,7 @@ impl Core {
     }
 
     fn set_aside(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.ledger.set_aside_by_reason().chain([("damaged", self.outbox.damaged())])
+        self.books.set_aside_by_reason().chain([("damaged", self.outbox.damaged())])
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ledger::SetAside;
-use super::triage::Stop;
+use super::books::SetAside;
+use super::triage::Refusal;
 use crate::clock::{Timestamp, as_text};
 use crate::ids::AccountId;
 
@@ -77,7 +77,7 @@ pub(crate) enum Status {
     Stopped {
         #[serde(serialize_with = "as_text")]
         since: Timestamp,
-        stop: Stop,
+        stop: Refusal,
         why: String,
     },
 }

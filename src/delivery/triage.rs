@@ -18,7 +18,7 @@ pub(crate) enum Judgement {
     /// A sample in it.
     Samples,
     /// This bot may not store.
-    Stopped(Stop),
+    Stopped(Refusal),
     /// The backend's, or the network's: it is tried again.
     Trouble {
         kind: Kind,
@@ -32,7 +32,7 @@ pub(crate) enum Judgement {
 /// Why this bot may not store. All of it needs a person.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Stop {
+pub(crate) enum Refusal {
     /// The backend does not know the token.
     Token,
     /// The bot was not granted this account's values.
@@ -41,7 +41,7 @@ pub(crate) enum Stop {
     Account,
 }
 
-impl Stop {
+impl Refusal {
     /// What a person has to know, and do.
     pub(crate) fn words(self, account: AccountId, mode: DeliveryMode) -> String {
         match self {
@@ -75,9 +75,9 @@ pub(crate) fn judge(error: &ApiError) -> Judgement {
     let trouble = |kind, smaller| Judgement::Trouble { kind, retry_after: None, smaller };
     match error {
         ApiError::Status { status: 400 | 422, .. } => Judgement::Samples,
-        ApiError::Status { status: 401, .. } => Judgement::Stopped(Stop::Token),
-        ApiError::Status { status: 403, .. } => Judgement::Stopped(Stop::Permission),
-        ApiError::Status { status: 404 | 410, .. } => Judgement::Stopped(Stop::Account),
+        ApiError::Status { status: 401, .. } => Judgement::Stopped(Refusal::Token),
+        ApiError::Status { status: 403, .. } => Judgement::Stopped(Refusal::Permission),
+        ApiError::Status { status: 404 | 410, .. } => Judgement::Stopped(Refusal::Account),
         ApiError::Status { status, retry_after, .. } => Judgement::Trouble {
             kind: Kind::Status(*status),
             retry_after: *retry_after,
@@ -273,9 +273,9 @@ mod tests {
     #[test]
     fn each_refusal_has_its_meaning() {
         assert_eq!(judge(&refusal(422)), Judgement::Samples);
-        assert_eq!(judge(&refusal(401)), Judgement::Stopped(Stop::Token));
-        assert_eq!(judge(&refusal(403)), Judgement::Stopped(Stop::Permission));
-        assert_eq!(judge(&refusal(404)), Judgement::Stopped(Stop::Account));
+        assert_eq!(judge(&refusal(401)), Judgement::Stopped(Refusal::Token));
+        assert_eq!(judge(&refusal(403)), Judgement::Stopped(Refusal::Permission));
+        assert_eq!(judge(&refusal(404)), Judgement::Stopped(Refusal::Account));
         for (status, may_be_the_size) in [(302, false), (429, false), (500, true), (503, false), (413, true)]
         {
             let Judgement::Trouble { smaller, .. } = judge(&refusal(status)) else { panic!("{status}") };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::DeliveryMode;
 use crate::delivery::Status;
-use crate::delivery::triage::Stop;
+use crate::delivery::triage::Refusal;
 use crate::telemetry::MetricsText;
 use tokio::time::{Instant, sleep};
 
@@ -166,7 +166,7 @@ async fn without_a_permission_that_account_stops_and_the_others_go_on() {
     delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
     delivery.accept(OTHER, run("a", 10, 1)).await.unwrap();
     sleep(Duration::from_secs(600)).await;
-    assert!(matches!(status(&delivery, ACCOUNT), Status::Stopped { stop: Stop::Permission, .. }));
+    assert!(matches!(status(&delivery, ACCOUNT), Status::Stopped { stop: Refusal::Permission, .. }));
     assert!(matches!(status(&delivery, OTHER), Status::Delivering));
     assert!(!delivery.state().token_refused);
     let tried = api.requests().iter().filter(|(account, _)| *account == ACCOUNT).count();
@@ -219,7 +219,7 @@ async fn an_unknown_account_stops_with_words() {
     api.fail(404);
     let delivery = start(&api, Outbox::memory());
     delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
-    let stopped = |state: &DeliveryState| matches!(&state.accounts[0].status, Status::Stopped { stop: Stop::Account, why, .. } if why.contains("404"));
+    let stopped = |state: &DeliveryState| matches!(&state.accounts[0].status, Status::Stopped { stop: Refusal::Account, why, .. } if why.contains("404"));
     delivery.wait_for(stopped).await;
 }
 

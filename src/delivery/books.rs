@@ -48,7 +48,7 @@ pub(crate) struct SetAside {
 }
 
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Books {
     pub(crate) accepted: Counter,
     pub(crate) stored: Counter,
     set_aside: [Counter; Aside::ALL.len()],
@@ -59,7 +59,7 @@ pub(crate) struct Ledger {
     pub(crate) kept: Throttle,
 }
 
-impl Default for Ledger {
+impl Default for Books {
     fn default() -> Self {
         Self {
             accepted: Counter::default(),
@@ -74,7 +74,7 @@ impl Default for Ledger {
     }
 }
 
-impl Ledger {
+impl Books {
     pub(crate) fn set_aside(&self, account: AccountId, sample: &Sample, why: Aside, words: String) {
         self.set_aside[why as usize].inc();
         let path = sample.path.as_str();
