@@ -43,6 +43,8 @@ struct Inner {
     requests: Vec<(AccountId, Vec<String>)>,
     bad: HashSet<String>,
     script: Option<Script>,
+    /// Done once, when values were stored and before that is answered.
+    after_store: Option<Box<dyn FnOnce() + Send>>,
     /// How often a value was stored where one was before.
     repeated: usize,
     delay: Duration,
@@ -68,6 +70,15 @@ impl Model {
 
     pub(super) fn fail(&self, status: u16) {
         self.behave(move |_, _| Answer::Fail(answer(status)));
+    }
+
+    pub(super) fn after_store(&self, then: impl FnOnce() + Send + 'static) {
+        self.inner().after_store = Some(Box::new(then));
+    }
+
+    /// Whether what was to be done after storing is still to be done: not any more then.
+    pub(super) fn forget_after_store(&self) -> bool {
+        self.inner().after_store.take().is_some()
     }
 
     pub(super) fn refuse(&self, paths: impl IntoIterator<Item = impl Into<String>>) {
@@ -122,6 +133,9 @@ impl Api for Model {
             if inner.stored.insert(key, sample.value).is_some() {
                 inner.repeated += 1;
             }
+        }
+        if let Some(then) = inner.after_store.take() {
+            then();
         }
         if matches!(answer, Answer::Lose) { Err(broken()) } else { Ok(()) }
     }
