@@ -251,6 +251,7 @@ async fn a_stop_lost_what_was_on_its_way_and_nowhere_on_disk() {
     let delivery = start_with(&api, outbox, fast());
     delivery.0.core.outbox.set_max_pages(1).await;
     delivery.accept(ACCOUNT, run("a", 5_000, 1)).await.unwrap();
+    assert!(delivery.state().file_trouble.is_some());
     let in_hand = || 5_000 - delivery.state().in_memory;
     while in_hand() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
