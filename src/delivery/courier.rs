@@ -1,6 +1,5 @@
 //! Delivers one account's samples: live ones first, the backlog at a bounded rate, one request at a time.
 
-use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use super::batch::{self, BATCH_SAMPLES, Fate, Load};
 use super::books::Aside;
 use super::outbox::parcel::Seq;
 use super::triage::{self, Judgement, Kind, Refusal, Setback, Unsent};
+use super::ward::Ward;
 use super::{Core, Status};
 use crate::ids::AccountId;
 use crate::sample::Sample;
@@ -23,15 +23,6 @@ use crate::sample::Sample;
 const GATHER: Duration = Duration::from_millis(200);
 /// How often a stopped account is tried: a person who granted a permission sees the effect within a minute.
 const PROBE: Duration = Duration::from_secs(60);
-/// The longest wait between two attempts at a parcel that alone keeps failing.
-const SICK_CAP: Duration = Duration::from_secs(600);
-/// Samples in a row that may fail alone before it is the backend's trouble.
-const LOCAL_FAILURES: u32 = 10;
-/// How many such parcels are remembered.
-const SICK_PARCELS: usize = 10_000;
-/// How long what is known of a parcel is remembered after its last failure. One that still waits is tried more
-/// often than that, and one that is forgotten too soon is only judged anew.
-const REMEMBERED: Duration = Duration::from_secs(3_600);
 /// When all that is left to do cannot be done now, it is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope, and
@@ -54,47 +45,15 @@ pub(crate) struct Courier {
     pause: Option<Instant>,
     /// Since when nothing goes through, and why.
     setback: Option<(Instant, Judgement)>,
-    sick: HashMap<Seq, Sick>,
-    suspects: HashMap<Seq, Suspect>,
+    ward: Ward,
     /// Stored requests.
     successes: u64,
     refused_in_a_row: u32,
-    failed_in_a_row: u32,
     live_sent: Option<Instant>,
     /// The backlog holds nothing that could be sent before this.
     backlog_blocked: Option<Instant>,
     /// The drain that was noticed, and attempts that failed in it.
     drain: (u64, u32),
-}
-
-/// A parcel whose requests fail for no known reason.
-#[derive(Clone, Copy, Default, Debug)]
-struct Sick {
-    failures: u32,
-    /// Its samples that failed alone since the last round: when all did, they are left in peace for a while.
-    tried: usize,
-    rounds: u32,
-    not_before: Option<Instant>,
-    /// Stored requests when it failed last.
-    successes: u64,
-    failed: Option<Instant>,
-}
-
-/// A parcel with samples that were refused while nothing was accepted. It is tried again when the backend has
-/// shown that it accepts something, or after a while.
-#[derive(Clone, Copy, Debug)]
-struct Suspect {
-    /// Stored requests when it was refused.
-    successes: u64,
-    not_before: Instant,
-}
-
-impl Sick {
-    /// How many of its samples are sent together: half as many after each failure, until those are found that
-    /// fail alone.
-    fn limit(&self) -> usize {
-        (BATCH_SAMPLES >> self.failures.min(10)).max(1)
-    }
 }
 
 impl Courier {
@@ -110,11 +69,9 @@ impl Courier {
             limit: BATCH_SAMPLES,
             pause: None,
             setback: None,
-            sick: HashMap::new(),
-            suspects: HashMap::new(),
+            ward: Ward::default(),
             successes: 0,
             refused_in_a_row: 0,
-            failed_in_a_row: 0,
             live_sent: None,
             backlog_blocked: None,
             drain: (0, 0),
@@ -169,9 +126,7 @@ impl Courier {
         }
         self.drain = (drain, 0);
         self.backlog_blocked = None;
-        for sick in self.sick.values_mut() {
-            sick.not_before = None;
-        }
+        self.ward.try_all();
         drain != 0
     }
 
@@ -205,8 +160,7 @@ impl Courier {
                     if let Some(load) = self.backlog(draining).await {
                         return Some(load);
                     }
-                    let due =
-                        self.sick.values().filter_map(|sick| sick.not_before).filter(|due| *due > now).min();
+                    let due = self.ward.next_due(now);
                     self.backlog_blocked = Some(due.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN));
                     continue;
                 }
@@ -232,15 +186,7 @@ impl Courier {
     }
 
     async fn backlog(&mut self, draining: bool) -> Option<Load> {
-        let now = Instant::now();
-        let successes = self.successes;
-        // Parcels may have been dropped: nobody says so here.
-        let is_fresh = |failed: Instant| now < failed + REMEMBERED;
-        self.sick.retain(|_, sick| sick.failed.is_some_and(is_fresh));
-        self.suspects.retain(|_, suspect| is_fresh(suspect.not_before));
-        let sick = self.sick.iter().filter(|(_, sick)| sick.not_before.is_some_and(|due| due > now));
-        let suspects = self.suspects.iter().filter(|(_, s)| s.successes == successes && s.not_before > now);
-        let skip: HashSet<Seq> = sick.map(|(seq, _)| *seq).chain(suspects.map(|(seq, _)| *seq)).collect();
+        let skip = self.ward.skip(self.successes);
         let parcels = self.core.outbox.take_backlog(self.account, self.limit, skip).await;
         if parcels.is_empty() {
             return None;
@@ -267,8 +213,7 @@ impl Courier {
         let mut setback = None;
         let mut from = 0;
         while from < all.end && setback.is_none() && !self.core.is_stopping() {
-            let sick = load.seqs(all.clone()).filter_map(|seq| self.sick.get(&seq)).map(Sick::limit).min();
-            let limit = self.limit.min(sick.unwrap_or(BATCH_SAMPLES));
+            let limit = self.limit.min(self.ward.limit(load.seqs(all.clone())));
             let to = from + batch::cut(&load.samples[from..], limit, self.core.options.mode);
             let mut row = self.refused_in_a_row;
             let sent =
@@ -284,8 +229,7 @@ impl Courier {
         self.judge_refused(&mut load, before, setback.as_ref());
         let settled = load.settle();
         for item in settled.iter().filter(|item| matches!(item.rest, super::outbox::Rest::Nothing)) {
-            self.sick.remove(&item.seq);
-            self.suspects.remove(&item.seq);
+            self.ward.forget(item.seq);
         }
         self.core.outbox.settle(self.account, settled).await;
         if self.successes > before {
@@ -303,8 +247,7 @@ impl Courier {
         );
         for (at, words) in std::mem::take(&mut load.refused) {
             let seqs: Vec<Seq> = load.seqs(at..at + 1).collect();
-            let accepts = |suspect: &Suspect| suspect.successes < self.successes;
-            let known = seqs.iter().any(|seq| self.suspects.get(seq).is_some_and(accepts));
+            let known = self.ward.was_refused_before(&seqs, self.successes);
             if known || (self.successes > before && !refuses_all) {
                 load.fates[at] = Fate::SetAside;
                 self.core.books.set_aside(self.account, &load.samples[at], Aside::Refused, words);
@@ -316,49 +259,17 @@ impl Courier {
                     "a sample was refused, and nothing was accepted since: it is kept until the backend accepts \
                      another one: {words}{unsaid}");
             }
-            if self.suspects.len() >= SICK_PARCELS {
-                self.suspects.clear();
-            }
-            for seq in seqs {
-                let not_before = Instant::now() + LOOK_AGAIN;
-                self.suspects.insert(seq, Suspect { successes: self.successes, not_before });
-            }
+            self.ward.suspect(&seqs, self.successes);
         }
     }
 
-    /// Takes note of the parcels that may have caused a failure. When the account is fine otherwise, it is
-    /// theirs alone: the courier goes on, and they are tried later.
+    /// Finds out whether a failure is that of some parcels alone. Then the courier goes on, and they are tried later.
     fn blame(&mut self, load: &Load, setback: &mut Setback) {
         let Judgement::Trouble { smaller: true, .. } = setback.judgement else { return };
-        let alone = setback.range.len() == 1;
-        self.failed_in_a_row += 1;
-        let mut local = true;
-        if self.sick.len() >= SICK_PARCELS {
-            self.sick.clear();
-        }
-        for seq in load.seqs(setback.range.clone()) {
-            let known = self.sick.get(&seq).copied();
-            let others_pass = known.is_some_and(|sick| sick.successes < self.successes);
-            local &= others_pass || (known.is_some() && alone && self.failed_in_a_row <= LOCAL_FAILURES);
-            let mut sick = known.unwrap_or_default();
-            sick.failures += 1;
-            sick.successes = self.successes;
-            sick.failed = Some(Instant::now());
-            if alone {
-                sick.tried += 1;
-                if sick.tried >= load.left(seq) {
-                    sick.tried = 0;
-                    sick.rounds += 1;
-                    let wait = Duration::from_secs(1 << sick.rounds.min(10)).min(SICK_CAP);
-                    sick.not_before = Some(Instant::now() + wait);
-                }
-            }
-            self.sick.insert(seq, sick);
-        }
-        if local {
+        setback.local = self.ward.blame(load, setback.range.clone(), self.successes);
+        if setback.local {
             tracing::debug!(account = %self.account, "a parcel fails where others pass: {}", setback.words);
         }
-        setback.local = local;
     }
 
     /// After a setback: what waits is backlog now, and nothing is sent for a while.
@@ -411,8 +322,7 @@ impl Courier {
 
     /// What was in the way, if anything, was dropped or set aside: nothing is in the way any more.
     fn nothing_waits(&mut self) {
-        self.sick.clear();
-        self.suspects.clear();
+        self.ward.forget_all();
         if self.setback.take().is_some() {
             self.backoff.reset();
             self.core.set_status(self.account, Status::Delivering);
@@ -439,7 +349,7 @@ impl Courier {
     /// A request was stored.
     fn succeed(&mut self, samples: usize) {
         self.successes += 1;
-        self.failed_in_a_row = 0;
+        self.ward.succeed();
         self.limit = (self.limit * 2).min(BATCH_SAMPLES);
         self.drain.1 = 0;
         self.core.books.requests_stored.inc();

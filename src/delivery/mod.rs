@@ -15,6 +15,7 @@ pub mod internals;
 mod outbox;
 mod state;
 mod triage;
+mod ward;
 
 #[cfg(test)]
 mod tests;
