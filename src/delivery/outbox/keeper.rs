@@ -17,9 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::parcel::{PARCEL_SAMPLES, Parcel, Seq};
+use super::retention::{self, Trust};
 use super::rows::DroppedRow;
 use super::{Dropped, Rest, Settled, Shared, codec, memory, rows};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::sample::Sample;
 
@@ -29,12 +30,6 @@ const GROUP_SAMPLES: usize = 20_000;
 const GROUP_COMMANDS: usize = 1_024;
 /// Live samples that are kept in memory as well, to be sent without reading them back: some 10 MB.
 const LIVE_COPIES: usize = 100_000;
-/// How far clock and stopwatch may part between two sweeps before the clock is said to have jumped.
-const JUMP: Duration = Duration::from_secs(60);
-/// Sweeps without a jump before the clock is trusted again with throwing samples away.
-const STEADY_SWEEPS: u32 = 10;
-/// Free pages (of 4 KiB) above which the file is made smaller, and how many are given back at once.
-const FREE_PAGES: u64 = 1_000;
 
 /// What the thread is asked.
 pub(crate) enum Command {
@@ -60,6 +55,10 @@ pub(crate) enum Command {
     Close {
         ack: oneshot::Sender<()>,
     },
+    #[cfg(test)]
+    Die,
+    #[cfg(test)]
+    Block(std::time::Duration),
     #[cfg(test)]
     SetMaxPages {
         pages: u32,
@@ -90,8 +89,7 @@ pub(crate) struct Keeper {
     /// How far each account's backlog was handed out; at its end it begins anew.
     cursors: HashMap<AccountId, u64>,
     trouble_since: Option<Instant>,
-    last_sweep: Option<(Timestamp, Instant)>,
-    steady: u32,
+    trust: Trust,
 }
 
 /// The writes of one transaction.
@@ -142,8 +140,7 @@ impl Keeper {
             gone: HashSet::new(),
             cursors: HashMap::new(),
             trouble_since: None,
-            last_sweep: None,
-            steady: STEADY_SWEEPS,
+            trust: Trust::default(),
         }
     }
 
@@ -219,7 +216,14 @@ impl Keeper {
                 self.sweep();
                 let _ = ack.send(());
             }
-            Command::Close { ack } => return Some(ack),
+            Command::Close { ack } => {
+                self.write_down_what_is_only_in_memory();
+                return Some(ack);
+            }
+            #[cfg(test)]
+            Command::Die => panic!("a bug"),
+            #[cfg(test)]
+            Command::Block(time) => std::thread::sleep(time),
             #[cfg(test)]
             Command::SetMaxPages { pages, ack } => {
                 let _ = self.connection.pragma_update(None, "max_page_count", pages);
@@ -482,20 +486,14 @@ impl Keeper {
     /// Due every minute.
     fn sweep(&mut self) {
         self.write_down_what_is_only_in_memory();
-        if let Err(error) = self.drop_what_is_too_old().and_then(|()| self.shrink()) {
+        if let Err(error) = self.drop_what_is_too_old().and_then(|()| retention::shrink(&self.connection)) {
             self.in_trouble(&error);
         }
     }
 
-    /// A clock that jumped into next year must not empty the outbox: it has to tell the same story as the
-    /// stopwatch for a while.
     fn drop_what_is_too_old(&mut self) -> rusqlite::Result<()> {
-        let (now, at) = (self.clock.now(), Instant::now());
-        if let Some((then, since)) = self.last_sweep.replace((now, at)) {
-            let (expected, seen) = (at.duration_since(since), now.since(then));
-            self.steady = if seen.abs_diff(expected) > JUMP { 0 } else { self.steady.saturating_add(1) };
-        }
-        if self.steady < STEADY_SWEEPS {
+        let now = self.clock.now();
+        if !self.trust.in_clock(now, Instant::now()) {
             return Ok(());
         }
         let limit = now.minus(self.keeping.age).as_micros();
@@ -505,19 +503,6 @@ impl Keeper {
         tx.commit()?;
         if !done.dropped.is_empty() {
             self.note(&done, Dropped::Age);
-        }
-        Ok(())
-    }
-
-    /// Gives pages back to the file system that an outage has left.
-    fn shrink(&self) -> rusqlite::Result<()> {
-        let free: u64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-        if free > FREE_PAGES {
-            let mut statement =
-                self.connection.prepare(&format!("PRAGMA incremental_vacuum({FREE_PAGES})"))?;
-            let mut pages = statement.query([])?;
-            // Each step gives back one page.
-            while pages.next()?.is_some() {}
         }
         Ok(())
     }

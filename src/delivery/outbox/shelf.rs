@@ -95,6 +95,11 @@ impl Shelf {
         self.lanes.iter().map(|(account, lane)| (*account, lane.waiting)).filter(|(_, waiting)| *waiting > 0)
     }
 
+    /// Whether samples of an account on this shelf are nowhere else.
+    pub(crate) fn is_only_here(&self, account: AccountId) -> bool {
+        self.lanes.get(&account).is_some_and(|lane| lane.first_only_here().is_some())
+    }
+
     pub(crate) fn only_here(&self) -> usize {
         self.only_here
     }

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::panic_message;
 use super::keeper::{Command, Keeper, Keeping};
 use super::parcel::{Parcel, Seq};
 use super::{Closed, Outbox, OutboxError, Settled, Shared};
@@ -59,10 +61,11 @@ impl Sqlite {
         let (commands, queue) = mpsc::channel(QUEUE);
         let keeping =
             Keeping { age: options.keep_for, bytes: options.max_bytes, samples: options.max_samples };
+        let watched = Arc::clone(&shared);
         let keeper = Keeper::new(connection, lock, shared, clock, keeping, next, bytes);
         std::thread::Builder::new()
             .name("outbox".to_owned())
-            .spawn(move || keeper.run(queue))
+            .spawn(move || watch_over(&watched, || keeper.run(queue)))
             .map_err(|source| OutboxError::NotWritable { file: file.clone(), source: source.into() })?;
         Ok(Self { commands, file })
     }
@@ -97,6 +100,16 @@ impl Sqlite {
     }
 
     #[cfg(test)]
+    pub(crate) async fn block(&self, time: std::time::Duration) {
+        let _ = self.commands.send(Command::Block(time)).await;
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn die(&self) {
+        self.ask(|_: oneshot::Sender<()>| Command::Die).await;
+    }
+
+    #[cfg(test)]
     pub(crate) async fn set_max_pages(&self, pages: u32) {
         self.ask(|ack| Command::SetMaxPages { pages, ack }).await;
     }
@@ -106,6 +119,19 @@ impl Sqlite {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.ok()?;
         answer.await.ok()
+    }
+}
+
+/// Runs the thread, and says it when it dies before its time: from then on nothing is accepted.
+fn watch_over(shared: &Shared, run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        let why = format!(
+            "the thread that keeps the outbox file has died, which is a bug, and no sample is accepted until \
+             the bot is started again: {}",
+            panic_message(&*panic)
+        );
+        tracing::error!("{why}");
+        let _ = shared.given_up.set(why);
     }
 }
 
