@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, as_text};
 use crate::error::{Chain, JobError};
 use crate::telemetry::{Counter, Histogram, MetricsText};
 
@@ -120,13 +120,6 @@ pub(crate) struct LedgerView {
     last_run: Option<LastRun>,
     failing: Option<Failing>,
     unfit: Option<Box<str>>,
-}
-
-pub(crate) fn as_text<T: std::fmt::Display, S: serde::Serializer>(
-    value: &T,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
 }
 
 /// All runs of all jobs, counted.

@@ -35,6 +35,9 @@ pub(crate) const DEFAULT_CONCURRENCY: usize = 256;
 /// below the 30 s that container platforms wait before they kill.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
+/// What "at once" may take: a disk that hangs does not hold up the end.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// Runs a bot, with options. [`Collector::execute`] is this with all defaults.
 ///
 /// ```no_run
@@ -204,11 +207,13 @@ impl<C: Collector> Runner<C> {
 
 /// Delivers what waits, as far as the time goes, and says what is left.
 async fn flush(delivery: &Delivery, grace: Duration, stop: &Stop) {
-    tokio::select! {
-        _ = delivery.drain(grace) => {}
-        () = stop.aborting() => {}
+    let limit = tokio::select! {
+        _ = delivery.drain(grace) => None,
+        () = stop.aborting() => Some(AT_ONCE),
+    };
+    if !delivery.stop_within(limit).await {
+        tracing::warn!("the outbox did not close within {AT_ONCE:?}; what it had taken is safe");
     }
-    delivery.stop().await;
     let left = Drained::of(&delivery.state());
     if left.in_memory == 0 {
         tracing::info!("stopped; {left}");
