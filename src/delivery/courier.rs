@@ -26,7 +26,7 @@ const PROBE: Duration = Duration::from_secs(60);
 /// When all that is left to do cannot be done now, it is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope, and
-/// what is on disk waits there for the next start. What is only in memory would be lost: for it, attempts go on.
+/// what is on disk waits there for the next start. What is only in memory would be lost: attempts go on for it.
 const DRAIN_ATTEMPTS: u32 = 2;
 const DRAIN_WAIT: Duration = Duration::from_secs(5);
 /// The longest wait in a drain when samples would be lost: a grace of ten seconds holds several attempts.
@@ -263,7 +263,8 @@ impl Courier {
         }
     }
 
-    /// Finds out whether a failure is that of some parcels alone. Then the courier goes on, and they are tried later.
+    /// Finds out whether a failure is that of some parcels alone. Then the courier goes on, and they are tried
+    /// later.
     fn blame(&mut self, load: &Load, setback: &mut Setback) {
         let Judgement::Trouble { smaller: true, .. } = setback.judgement else { return };
         setback.local = self.ward.blame(load, setback.range.clone(), self.successes);

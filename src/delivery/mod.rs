@@ -173,8 +173,8 @@ impl Delivery {
         self.stop_within(None).await;
     }
 
-    /// The same, for so long at most, if there is a limit. Returns whether all of it was done: if not, what was accepted is where it
-    /// was, on disk or only in memory.
+    /// The same, for so long at most, if there is a limit. Returns whether all of it was done: if not, what was
+    /// accepted is where it was, on disk or only in memory.
     pub(crate) async fn stop_within(&self, limit: impl Into<Option<Duration>>) -> bool {
         let limit = limit.into();
         let in_time = match limit {

@@ -82,8 +82,8 @@ impl Expected {
     }
 }
 
-/// What a kill would leave behind at this moment. As long as somebody reads, the log is not begun anew, so the file
-/// and the log that are copied one after the other belong together.
+/// What a kill would leave behind at this moment. As long as somebody reads, the log is not begun anew, so the
+/// file and the log that are copied one after the other belong together.
 fn copy_as_if_killed(from: &std::path::Path, to: &std::path::Path) {
     let reader = rusqlite::Connection::open(from.join("outbox.sqlite")).unwrap();
     let tx = reader.unchecked_transaction().unwrap();
