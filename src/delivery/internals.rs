@@ -55,6 +55,6 @@ impl Delivering {
 
     /// Stops and closes the outbox.
     pub async fn stop(&self) {
-        self.0.stop().await;
+        self.0.stop(None).await;
     }
 }

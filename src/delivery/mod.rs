@@ -168,15 +168,9 @@ impl Delivery {
     }
 
     /// Stops delivering and closes the outbox, so that another may open it. What couriers have in their hands
-    /// goes back into it first.
-    pub(crate) async fn stop(&self) {
-        self.stop_within(None).await;
-    }
-
-    /// The same, for so long at most, if there is a limit. Returns whether all of it was done: if not, what was
-    /// accepted is where it was, on disk or only in memory.
-    pub(crate) async fn stop_within(&self, limit: impl Into<Option<Duration>>) -> bool {
-        let limit = limit.into();
+    /// goes back into it first. With a limit it takes no longer than that; what was accepted is then where it
+    /// was, on disk or only in memory. Returns whether all of it was done.
+    pub(crate) async fn stop(&self, limit: Option<Duration>) -> bool {
         let in_time = match limit {
             Some(limit) => timeout(limit, self.close()).await.is_ok(),
             None => {
@@ -184,9 +178,6 @@ impl Delivery {
                 true
             }
         };
-        if !in_time {
-            tracing::warn!(?limit, "delivery did not stop in time: the outbox is left as it is");
-        }
         self.0.core.changed();
         in_time
     }

@@ -211,7 +211,7 @@ async fn flush(delivery: &Delivery, grace: Duration, stop: &Stop) {
         _ = delivery.drain(grace) => None,
         () = stop.aborting() => Some(AT_ONCE),
     };
-    if !delivery.stop_within(limit).await {
+    if !delivery.stop(limit).await {
         tracing::warn!("the outbox did not close within {AT_ONCE:?}; what it had taken is safe");
     }
     let left = Drained::of(&delivery.state());

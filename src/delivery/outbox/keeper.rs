@@ -7,7 +7,6 @@
 //! was delivered meanwhile is remembered, and removed from the file as soon as it can be written again.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::dir_lock::DirLock;
 use super::parcel::{PARCEL_SAMPLES, Parcel, Seq};
 use super::retention::{self, Trust};
 use super::rows::DroppedRow;
@@ -78,7 +78,7 @@ pub(crate) struct Keeping {
 pub(crate) struct Keeper {
     connection: Connection,
     /// Held as long as the file is open.
-    _lock: File,
+    _lock: DirLock,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     keeping: Keeping,
@@ -122,7 +122,7 @@ impl Done {
 impl Keeper {
     pub(crate) fn new(
         connection: Connection,
-        lock: File,
+        lock: DirLock,
         shared: Arc<Shared>,
         clock: Arc<dyn Clock>,
         keeping: Keeping,

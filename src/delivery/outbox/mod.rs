@@ -2,6 +2,7 @@
 
 mod backlog;
 mod codec;
+mod dir_lock;
 mod error;
 mod keeper;
 mod memory;

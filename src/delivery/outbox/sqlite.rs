@@ -1,7 +1,6 @@
 //! The outbox in a file: opening it, and the door to the thread that owns it.
 
 use std::collections::HashSet;
-use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::panic_message;
+use super::dir_lock::DirLock;
 use super::keeper::{Command, Keeper, Keeping};
 use super::parcel::{Parcel, Seq};
 use super::{Closed, Outbox, OutboxError, Settled, Shared};
@@ -55,7 +55,7 @@ impl Sqlite {
     ) -> Result<Self, OutboxError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| OutboxError::Create { directory: directory.to_owned(), source })?;
-        let lock = lock(directory)?;
+        let lock = DirLock::take(directory)?;
         let file = directory.join("outbox.sqlite");
         let (connection, next, bytes) = prepare(&file, options, backend_url, &shared)?;
         let (commands, queue) = mpsc::channel(QUEUE);
@@ -132,19 +132,6 @@ fn watch_over(shared: &Shared, run: impl FnOnce()) {
         );
         tracing::error!("{why}");
         let _ = shared.given_up.set(why);
-    }
-}
-
-/// Takes the directory for this process. The system gives it back when the process dies, however it dies.
-fn lock(directory: &Path) -> Result<File, OutboxError> {
-    let file = directory.join("outbox.lock");
-    let not_writable =
-        |source: std::io::Error| OutboxError::NotWritable { file: file.clone(), source: source.into() };
-    let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(not_writable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OutboxError::InUse { directory: directory.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(not_writable(source)),
     }
 }
 

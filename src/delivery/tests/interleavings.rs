@@ -133,7 +133,7 @@ fn survives(steps: Vec<Step>, mut directory: Option<TempDir>) -> Result<(), Test
                 }
                 Step::Wait(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
                 Step::Restart if is_durable => {
-                    delivery.stop().await;
+                    delivery.stop(None).await;
                     refused += delivery.state().set_aside["refused"];
                     delivery = start(&api, open(&directory));
                 }
@@ -150,7 +150,7 @@ fn survives(steps: Vec<Step>, mut directory: Option<TempDir>) -> Result<(), Test
                         kill();
                     }
                     // Whatever the first process does from now on, the second knows nothing of it.
-                    delivery.stop().await;
+                    delivery.stop(None).await;
                     refused += delivery.state().set_aside["refused"];
                     directory = Some(to);
                     delivery = start(&api, open(&directory));
@@ -166,7 +166,7 @@ fn survives(steps: Vec<Step>, mut directory: Option<TempDir>) -> Result<(), Test
         }
         let state = delivery.wait_for(empty).await;
         refused += state.set_aside["refused"];
-        delivery.stop().await;
+        delivery.stop(None).await;
         prop_assert_eq!(api.stored(), expected.good);
         if is_durable {
             // One that was set aside just before a restart is set aside again.

@@ -416,7 +416,7 @@ async fn accounts_do_not_wait_for_each_other_but_few_requests_are_under_way_at_o
 async fn after_a_stop_nothing_is_accepted() {
     let delivery = start(&Model::new(), Outbox::memory());
     delivery.accept(ACCOUNT, run("a", 1, 1)).await.unwrap();
-    delivery.stop().await;
+    delivery.stop(None).await;
     let refused = delivery.accept(ACCOUNT, run("a", 1, 2)).await.unwrap_err();
     assert_eq!(refused.to_string(), "delivery has stopped");
 }

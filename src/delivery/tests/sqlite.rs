@@ -22,7 +22,7 @@ async fn leave_behind(directory: &std::path::Path, samples: Vec<Sample>) {
     api.fail(503);
     let delivery = start(&api, Outbox::sqlite(directory));
     delivery.accept(ACCOUNT, samples).await.unwrap();
-    delivery.stop().await;
+    delivery.stop(None).await;
 }
 
 fn fast() -> DeliveryOptions {
@@ -41,7 +41,7 @@ async fn what_waits_is_delivered_after_a_restart() {
     let state = delivery.wait_for(empty).await;
     assert_eq!((state.stored, api.stored().len(), api.repeated()), (2_510, 2_510, 0));
     assert_eq!((state.bytes, state.oldest), (0, None));
-    delivery.stop().await;
+    delivery.stop(None).await;
     let delivery = start(&api, Outbox::sqlite(directory.path()));
     assert_eq!(delivery.state().waiting, 0);
 }
@@ -96,7 +96,7 @@ async fn only_the_refused_samples_leave_a_parcel_otherwise_kept() {
     let state = delivery.state();
     assert_eq!((state.stored, state.set_aside["refused"]), (4, 1));
     assert_eq!(state.waiting, 5);
-    delivery.stop().await;
+    delivery.stop(None).await;
     let api = Model::new();
     let delivery = start(&api, Outbox::sqlite(directory.path()));
     delivery.wait_for(empty).await;
@@ -116,7 +116,7 @@ async fn a_second_bot_in_one_directory_is_told_so() {
             directory.path().display()
         )
     );
-    delivery.stop().await;
+    delivery.stop(None).await;
     Outbox::sqlite(directory.path()).open(URL, Arc::new(SystemClock)).unwrap();
 }
 
@@ -143,7 +143,7 @@ async fn samples_never_go_to_another_backend() {
     let api = Model::new();
     let delivery = Delivery::start(Arc::<Model>::clone(&api), Arc::new(SystemClock), same, fast());
     delivery.wait_for(empty).await;
-    delivery.stop().await;
+    delivery.stop(None).await;
     Outbox::sqlite(directory.path()).open("https://other.example.org/api", Arc::new(SystemClock)).unwrap();
 }
 
@@ -216,7 +216,7 @@ async fn while_the_disk_is_full_samples_are_held_in_memory_and_delivered() {
     let waiting = state.waiting;
     let drained = delivery.drain(Duration::from_secs(5)).await;
     assert_eq!(drained.on_disk, waiting, "{drained}");
-    delivery.stop().await;
+    delivery.stop(None).await;
     let api = Model::new();
     let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
     assert_eq!(delivery.state().waiting, waiting);
@@ -236,7 +236,7 @@ async fn a_stop_lost_what_was_held_in_memory_although_the_disk_could_be_written_
     }
     assert!(delivery.state().in_memory > 0);
     delivery.0.core.outbox.set_max_pages(100_000).await;
-    delivery.stop().await;
+    delivery.stop(None).await;
     assert_eq!(delivery.state().in_memory, 0);
     let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
     assert_eq!(delivery.state().waiting, 20_000);
@@ -257,7 +257,7 @@ async fn a_stop_lost_what_was_on_its_way_and_nowhere_on_disk() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     delivery.0.core.outbox.set_max_pages(100_000).await;
-    delivery.stop().await;
+    delivery.stop(None).await;
     let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
     assert_eq!(delivery.state().waiting, 5_000);
 }
@@ -279,7 +279,7 @@ async fn nobody_noticed_that_the_thread_of_the_outbox_file_had_died() {
     let why = tokio::time::timeout(Duration::from_secs(5), because).await.unwrap();
     assert!(why.ends_with("until the bot is started again: a bug"), "{why}");
     delivery.accept(ACCOUNT, run("a", 1, 1)).await.unwrap_err();
-    delivery.stop().await;
+    delivery.stop(None).await;
 }
 
 #[tokio::test]
@@ -305,9 +305,9 @@ async fn a_disk_that_hangs_held_up_the_stop_for_ever() {
     let delivery = start(&Model::new(), Outbox::sqlite(directory.path()));
     delivery.0.core.outbox.block(Duration::from_secs(3)).await;
     let began = tokio::time::Instant::now();
-    assert!(!delivery.stop_within(Duration::from_millis(500)).await);
+    assert!(!delivery.stop(Some(Duration::from_millis(500))).await);
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    assert!(delivery.stop_within(Duration::from_secs(30)).await, "it can be tried again");
+    assert!(delivery.stop(Some(Duration::from_secs(30))).await, "it can be tried again");
 }
 
 #[tokio::test]
