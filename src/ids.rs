@@ -2,6 +2,17 @@
 
 use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, Error, Unexpected};
+
+/// Reads an id: a number that every database can hold.
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let id = u64::deserialize(deserializer)?;
+    match i64::try_from(id) {
+        Ok(_) => Ok(id),
+        Err(_) => Err(D::Error::invalid_value(Unexpected::Unsigned(id), &"an id of at most 2^63 - 1")),
+    }
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -12,7 +23,7 @@ macro_rules! ids {
         /// ```
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
-        pub struct $name(u64);
+        pub struct $name(#[serde(deserialize_with = "read")] u64);
 
         impl $name {
             /// The id that the backend gave.

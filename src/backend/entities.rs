@@ -140,7 +140,7 @@ impl<'a, P: Protocol> Builder<'a, P> {
         }
         let bot = wire::optional(binding.bot).map_err(|problem| format!("{field}.bot: {problem}"))?;
         // Without a bot any bot of the protocol serves it; without a credential it is not enabled yet.
-        let ours = bot.is_none_or(|bot| UserId::new(bot) == self.user);
+        let ours = bot.is_none_or(|bot: UserId| bot == self.user);
         Ok(Some(binding).filter(|binding| ours && binding.credential.is_some()))
     }
 
@@ -159,17 +159,17 @@ impl<'a, P: Protocol> Builder<'a, P> {
         if uses.is_empty() {
             return Ok(None);
         }
-        let id = EntityId::new(wire::required("id", record.id)?);
+        let id: EntityId = wire::required("id", record.id)?;
         if !self.seen.insert(id) {
             return Err("listed twice; the first one counts".to_owned());
         }
         let name = wire::required("name", record.name)?;
-        let parent = wire::optional(record.parent).map_err(in_field("parent"))?.map(EntityId::new);
+        let parent = wire::optional(record.parent).map_err(in_field("parent"))?;
         let details = match record.details {
             Some(raw) => details(raw).map_err(in_field("details"))?,
             None => Details::default(),
         };
-        let credential_id = wire::required("credential", binding.credential)?;
+        let credential_id = wire::id("credential", binding.credential)?;
         let credential = match self.credentials.find(credential_id, read_credential::<P>) {
             Found::Good(credential) => credential.clone(),
             Found::Bad(problem) => {
@@ -207,7 +207,7 @@ impl<'a, P: Protocol> Builder<'a, P> {
     ) -> Result<Option<Sensor<P>>, String> {
         let at = || format!("sensors.{index}");
         let usage: RawUse<'_> = wire::object(raw).map_err(in_field(&at()))?;
-        let id = wire::required("sensor", usage.sensor).map_err(in_field(&at()))?;
+        let id = wire::id("sensor", usage.sensor).map_err(in_field(&at()))?;
         let own =
             wire::interval(usage.interval).map_err(|problem| format!("sensor {id}: interval: {problem}"))?;
         let (sensor, default) = match self.sensors.find(id, read_sensor::<P>) {
@@ -268,7 +268,7 @@ struct Who<'a> {
 
 impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match wire::required::<u64>("id", self.id) {
+        match wire::id("id", self.id) {
             Ok(id) => write!(f, "entity {id}")?,
             Err(_) => write!(f, "entity number {} of the list", self.index + 1)?,
         }
@@ -316,7 +316,7 @@ impl<'a, T> Table<'a, T> {
                     continue;
                 }
             };
-            match wire::required("id", record.id) {
+            match wire::id("id", record.id) {
                 Ok(id) => match records.entry(id) {
                     std::collections::hash_map::Entry::Vacant(entry) => {
                         entry.insert((record, None));
@@ -366,7 +366,7 @@ fn read_credential<P: Protocol>(record: &RawRecord<'_>) -> Result<Arc<P::Credent
 
 fn read_sensor<P: Protocol>(record: &RawRecord<'_>) -> Result<ReadSensor<P>, String> {
     let name: Box<str> = wire::required("name", record.name)?;
-    let id: u64 = wire::required("id", record.id)?;
+    let id = wire::id("id", record.id)?;
     Ok(ReadSensor {
         details: read_details(record, Values::Shown)?,
         default_interval: wire::interval(record.default_interval).map_err(|problem| {

@@ -20,6 +20,7 @@ use self::exchange::{Answer, Call, Exchange};
 use self::home::Home;
 use self::metrics::{Kind, Metrics};
 use self::skew::Skew;
+use super::room::Room;
 use super::{Api, ApiError, DeliveryMode, Resource, Token, wire};
 use crate::clock::Clock;
 use crate::error::StartError;
@@ -168,8 +169,8 @@ impl HttpApi {
 
     /// Sends a request and reads its whole answer, whatever its status.
     async fn ask(&self, kind: Kind, call: &Call, body: Option<Vec<u8>>) -> Result<Answer, ApiError> {
-        let (exchange, asked) = (self.exchange.clone(), call.clone());
-        let work = async move { exchange.ask(kind, &asked, body).await };
+        let (exchange, asked, room) = (self.exchange.clone(), call.clone(), Room::of_caller());
+        let work = async move { exchange.ask(kind, &asked, body, &room).await };
         self.home.perform(work).await.unwrap_or_else(|| {
             Err(ApiError::Transport { request: call.to_string(), reason: "the bot is stopping".to_owned() })
         })

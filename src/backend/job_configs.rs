@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::config_cache::{Account, ConfigCache};
 use super::entities::{Built, Lists, Problems};
+use super::room::Room;
 use super::wire::{self, RawRecord};
 use super::{Api, ApiError, Resource};
 use crate::error::FetchError;
@@ -35,7 +36,7 @@ pub(crate) async fn fetch<P: Protocol>(
         .map(|account| {
             let api = api.clone();
             async move {
-                let answer = read_account::<P>(api, account.id, user).await;
+                let answer = Room::share(read_account::<P>(api, account.id, user)).await;
                 (account, answer)
             }
         })
@@ -59,7 +60,7 @@ fn read_accounts(body: &[u8]) -> Result<(Vec<Account>, Problems), String> {
     let mut seen = HashSet::new();
     for (index, raw) in wire::list(body)?.into_iter().enumerate() {
         let read = wire::object::<RawRecord<'_>>(raw).and_then(|raw| {
-            let id = AccountId::new(wire::required("id", raw.id)?);
+            let id = wire::required("id", raw.id)?;
             Ok(Account { id, name: wire::shown_name(raw.name).into() })
         });
         match read {

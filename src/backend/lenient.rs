@@ -16,6 +16,8 @@ use serde::de::{
 };
 use serde_json::{Map, Number, Value};
 
+use super::line::one_line;
+
 /// Whether an error may show the values that it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Values {
@@ -58,7 +60,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Bool(truth) => truth.to_string(),
             Self::Number(number) => number.to_string(),
-            Self::Text(text) => format!("{:?}", super::line::one_line(text, 40)),
+            Self::Text(text) => format!("{:?}", one_line(text, 40)),
             _ => self.kind().to_owned(),
         }
     }
@@ -120,18 +122,36 @@ impl Failure {
             (Cause::Expected { what, shown, .. }, Values::Shown) => format!("expected {what}, got {shown}"),
             (Cause::Expected { what, kind, .. }, Values::Hidden) => format!("expected {what}, got {kind}"),
             (Cause::Missing, _) => "missing".to_owned(),
-            (Cause::Own(text), Values::Hidden) if quotes(&text, value) => "not accepted".to_owned(),
+            (Cause::Own(text), Values::Hidden) if quotes(&text, value) => "is not valid".to_owned(),
             (Cause::Field(text) | Cause::Own(text), _) => text,
         };
         if self.path.is_empty() { text } else { format!("{}: {text}", self.path.join(".")) }
     }
 }
 
-/// Whether a text holds any of the values.
+/// Whether a text quotes a value that may be a secret, plain or escaped. Shorter ones are words such as `0` and
+/// `no`, which stand in any text.
 fn quotes(text: &str, value: &Value) -> bool {
+    /// In characters.
+    const SECRET_FROM: usize = 4;
     match value {
-        Value::String(secret) => !secret.trim().is_empty() && text.contains(secret.trim()),
-        Value::Number(secret) => text.contains(&secret.to_string()),
+        Value::String(secret) => {
+            let secret = secret.trim();
+            let forms = [
+                secret.to_owned(),
+                secret.escape_debug().to_string(),
+                secret.escape_default().to_string(),
+                Value::from(secret).to_string().trim_matches('"').to_owned(),
+                one_line(secret, secret.len()).into_owned(),
+            ];
+            secret.chars().count() >= SECRET_FROM && forms.iter().any(|form| text.contains(form.as_str()))
+        }
+        Value::Number(secret) => {
+            let secret = secret.to_string();
+            // Not as a part of another number.
+            let words = || text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '+'));
+            secret.len() >= SECRET_FROM && words().any(|word| word.trim_end_matches('.') == secret)
+        }
         Value::Array(list) => list.iter().any(|value| quotes(text, value)),
         Value::Object(map) => map.values().any(|value| quotes(text, value)),
         Value::Null | Value::Bool(_) => false,
@@ -656,7 +676,7 @@ mod tests {
             (json!({"level": "hunter2"}), "level: expected \"Auth\", got a text"),
             (json!({"level": {"Auth": "hunter2"}}), "level.Auth: expected an integer, got a text"),
             (json!({"level": {"hunter2": 1}}), "level: expected \"Auth\", got a text"),
-            (json!({"word": "hunter2"}), "word: not accepted"),
+            (json!({"word": "hunter2"}), "word: is not valid"),
             (json!("hunter2"), "expected an object, got a text"),
         ] {
             assert_eq!(read::<Secret>(&value, Values::Hidden).unwrap_err(), error);
@@ -665,6 +685,40 @@ mod tests {
             read::<Secret>(&json!({"word": "hunter2"}), Values::Shown).unwrap_err(),
             "word: hunter2 is too short"
         );
+    }
+
+    #[test]
+    fn a_zero_among_a_credentials_numbers_hid_every_error_and_an_escaped_secret_was_shown() {
+        #[derive(Deserialize, Debug)]
+        #[expect(dead_code, reason = "only its reading matters")]
+        struct Timed {
+            timeout: Timeout,
+        }
+        #[derive(Deserialize, Debug)]
+        #[serde(try_from = "String")]
+        struct Timeout;
+        impl TryFrom<String> for Timeout {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                Err(text)
+            }
+        }
+        let secret = "hunt\"er\n2 é";
+        for (words, shown) in [
+            ("below 0.001 s, got no 12345678", true),
+            ("\"hunt\\\"er\\n2 é\" is too long", false),
+            ("hunt\"er\n2 é", false),
+            ("hunt\"er 2 é is two words", false),
+            ("a PIN of 4711.", false),
+            ("above 47110 s", true),
+        ] {
+            let value = json!({"timeout": words, "retry": "0", "n": 0, "pin": 4711, "key": [secret]});
+            let failure = Timed::deserialize(Lenient(Node::of(&value))).unwrap_err();
+            // The words are the value here, so that the value is left out.
+            let others = json!({"retry": "0", "n": 0, "pin": 4711, "key": [secret]});
+            let text = if shown { words } else { "is not valid" };
+            assert_eq!(failure.describe(&others, Values::Hidden), format!("timeout: {text}"));
+        }
     }
 
     #[test]

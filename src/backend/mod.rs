@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod job_configs;
 mod lenient;
 mod line;
+mod room;
 pub(crate) mod token;
 pub(crate) mod wire;
 

@@ -17,7 +17,7 @@ use super::DeliveryMode;
 use super::lenient::{self, Values};
 use super::line::one_line;
 use super::{Api, ApiError, Resource};
-use crate::ids::{AccountId, UserId};
+use crate::ids::{self, AccountId, UserId};
 use crate::sample::Sample;
 use crate::schedule::Interval;
 
@@ -90,13 +90,11 @@ pub(super) fn read_profile(body: &[u8]) -> Result<Profile, String> {
         raw.record.map(object).transpose().map_err(in_field("record"))?.unwrap_or_default();
     let text = |field, raw| optional::<Box<str>>(raw).map_err(in_field(field));
     Ok(Profile {
-        user_id: UserId::new(required("user_id", raw.user_id)?),
+        user_id: required("user_id", raw.user_id)?,
         user_type: required("user_type", raw.user_type)?,
         name: text("record.name", record.name)?,
         protocol: text("record.protocol", record.protocol)?,
-        tied_to_account: optional(record.tied_to_account)
-            .map_err(in_field("record.tied_to_account"))?
-            .map(AccountId::new),
+        tied_to_account: optional(record.tied_to_account).map_err(in_field("record.tied_to_account"))?,
     })
 }
 
@@ -263,6 +261,13 @@ pub(super) fn required<T: DeserializeOwned>(name: &str, raw: Option<&RawValue>) 
     optional(raw).map_err(in_field(name))?.ok_or_else(|| format!("{name}: missing"))
 }
 
+/// The id of something of any kind.
+pub(super) fn id(name: &str, raw: Option<&RawValue>) -> Result<u64, String> {
+    #[derive(Deserialize)]
+    struct Id(#[serde(deserialize_with = "ids::read")] u64);
+    required(name, raw).map(|Id(id)| id)
+}
+
 pub(super) fn value(raw: &RawValue) -> Result<Value, String> {
     // Only numbers that no computer holds and hundreds of lists in each other get here.
     serde_json::from_str(raw.get()).map_err(|error| format!("cannot be read: {error}"))
@@ -407,6 +412,10 @@ mod tests {
         for (body, error) in [
             (r#"{"user_type":"bot"}"#, "user_id: missing"),
             (r#"{"user_id":"x","user_type":"bot"}"#, "user_id: expected an integer, got \"x\""),
+            (
+                r#"{"user_id":9223372036854775808,"user_type":"bot"}"#,
+                "user_id: expected an id of at most 2^63 - 1, got 9223372036854775808",
+            ),
             (r#"{"user_id":1,"user_type":null}"#, "user_type: missing"),
             (r#"{"user_id":1,"user_type":"bot","record":3}"#, "record: expected an object, got 3"),
             (r#"{"user_id":1,"#, "it breaks off before its end"),

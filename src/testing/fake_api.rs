@@ -61,6 +61,7 @@ pub struct FakeApi {
     grafolean: FakeGrafolean,
     clock: Arc<dyn Clock>,
     token: Box<str>,
+    mode: DeliveryMode,
 }
 
 impl FakeApi {
@@ -70,7 +71,14 @@ impl FakeApi {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let grafolean = FakeGrafolean::new();
         let token = grafolean.token().into();
-        Self { grafolean, clock, token }
+        Self { grafolean, clock, token, mode: DeliveryMode::Put }
+    }
+
+    /// The same backend, to which values are posted: for a bot whose settings say [`DeliveryMode::Post`].
+    #[must_use]
+    pub fn posting(mut self) -> Self {
+        self.mode = DeliveryMode::Post;
+        self
     }
 
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
@@ -79,8 +87,10 @@ impl FakeApi {
 
     async fn ask_to_store(&self, account: AccountId, body: &[u8]) -> Result<(), ApiError> {
         let path = format!("accounts/{account}/values");
-        let answer = self.ask("PUT", &path, body).await?;
-        wire::stored(&answer).map_err(|reason| ApiError::Malformed { request: format!("PUT {path}"), reason })
+        let method = self.mode.method();
+        let answer = self.ask(method, &path, body).await?;
+        wire::stored(&answer)
+            .map_err(|reason| ApiError::Malformed { request: format!("{method} {path}"), reason })
     }
 
     async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, ApiError> {
@@ -129,7 +139,7 @@ impl Api for FakeApi {
     }
 
     async fn store(&self, account: AccountId, samples: &[Sample]) -> Result<(), ApiError> {
-        let body = wire::values(samples, DeliveryMode::Put);
+        let body = wire::values(samples, self.mode);
         self.ask_to_store(account, &body).await
     }
 

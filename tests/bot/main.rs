@@ -4,6 +4,7 @@
 mod configuration;
 mod health;
 mod outages;
+mod posting;
 mod scripted;
 mod starting;
 mod stopping;

@@ -13,6 +13,7 @@ use super::client::innermost;
 use super::metrics::{Kind, Metrics, Outcome};
 use super::skew::Skew;
 use crate::backend::line::one_line;
+use crate::backend::room::Room;
 use crate::backend::{ApiError, Token, wire};
 use crate::clock::{Clock, Timestamp};
 
@@ -44,10 +45,11 @@ impl Exchange {
         kind: Kind,
         call: &Call,
         body: Option<Vec<u8>>,
+        room: &Room,
     ) -> Result<Answer, ApiError> {
         let started = Instant::now();
         let limit = if kind.is_list() { self.limits.list } else { self.limits.request };
-        let result = self.within(limit, call, self.exchange(kind, call, body)).await;
+        let result = self.within(limit, call, self.exchange(kind, call, body, room)).await;
         let result = result.unwrap_or_else(Err);
         self.metrics.count(kind, Outcome::of(&result), started.elapsed());
         result
@@ -64,7 +66,13 @@ impl Exchange {
         tokio::time::timeout(limit, future).await.map_err(timeout)
     }
 
-    async fn exchange(&self, kind: Kind, call: &Call, body: Option<Vec<u8>>) -> Result<Answer, ApiError> {
+    async fn exchange(
+        &self,
+        kind: Kind,
+        call: &Call,
+        body: Option<Vec<u8>>,
+        room: &Room,
+    ) -> Result<Answer, ApiError> {
         let transport = |error: reqwest::Error| self.transport(call, error);
         let url = format!("{}/{}?b={}", self.base, call.path, self.token.in_query());
         let mut request = self.client.request(call.method.clone(), url);
@@ -83,7 +91,7 @@ impl Exchange {
             let limit = self.limits.bytes(kind);
             let too_long = response.content_length().is_some_and(|length| length > limit as u64);
             let (body, whole) =
-                if too_long { Default::default() } else { self.read(call, response, limit).await? };
+                if too_long { Default::default() } else { self.read(call, response, limit, room).await? };
             if !whole {
                 return Err(ApiError::TooLarge { request: call.to_string(), limit });
             }
@@ -92,7 +100,7 @@ impl Exchange {
         let location = response.headers().get(LOCATION).map(|place| place.as_bytes().to_vec());
         let retry_after = self.retry_after(response.headers());
         // The status is the answer: a refusal whose text breaks off is still that refusal.
-        let (body, whole) = self.read(call, response, REFUSAL_LIMIT).await.unwrap_or_default();
+        let (body, whole) = self.read(call, response, REFUSAL_LIMIT, room).await.unwrap_or_default();
         let message = match location.filter(|_| status.is_redirection()) {
             Some(place) => self.redirected(&place),
             None => self.excerpt(&body, whole),
@@ -106,6 +114,7 @@ impl Exchange {
         call: &Call,
         mut response: Response,
         limit: usize,
+        room: &Room,
     ) -> Result<(Vec<u8>, bool), ApiError> {
         /// No promise of a length is believed beyond this many bytes.
         const RESERVED_AT_MOST: usize = 8 << 20;
@@ -116,9 +125,11 @@ impl Exchange {
             let Some(chunk) = chunk.map_err(|error| self.transport(call, error))? else {
                 return Ok((body, true));
             };
-            let room = limit - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() > room {
+            let left = limit - body.len();
+            let taken = chunk.len().min(left);
+            room.grow(body.len() + taken).await;
+            body.extend_from_slice(&chunk[..taken]);
+            if chunk.len() > left {
                 return Ok((body, false));
             }
         }

@@ -264,6 +264,11 @@ async fn a_broken_entity_is_skipped_with_one_warning_that_names_the_field() {
             changed("id", json!(-7)),
             "entity number 1 of the list (router): id: expected an integer that fits u64, got -7",
         ),
+        (
+            changed("id", json!(u64::MAX)),
+            "entity number 1 of the list (router): id: expected an id of at most 2^63 - 1, got \
+             18446744073709551615",
+        ),
         (changed("name", json!(null)), "entity 7: name: missing"),
         (changed("name", json!([])), "entity 7: name: expected a text, got a list"),
         (changed("entity_type", json!(null)), "entity 7 (router): entity_type: missing"),
