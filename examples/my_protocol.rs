@@ -31,10 +31,9 @@ impl Collector for MyBot {
 
     async fn perform(&self, run: &Run<Self::Task>) -> Result<Samples, JobError> {
         let (entity, mut samples) = (&run.task, Samples::for_account(run.task.account));
-        for sensor in entity.sensors.iter().filter(|s| s.interval.is_some_and(|i| run.is_due(i))) {
+        for sensor in entity.due(run) {
             // Here the device would be asked for the register, opened with the credential.
-            let answer =
-                if entity.credential.api_key.is_empty() { 0.0 } else { sensor.details.number.into() };
+            let answer = (entity.credential.api_key.len() + usize::from(sensor.details.number)) as f64;
             samples.push(format!("entity.{}.myprotocol.{}", entity.id, sensor.id), answer, None);
         }
         Ok(samples)

@@ -81,6 +81,11 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Lets serde write what can be shown as it is shown.
+pub(crate) fn as_text<S: serde::Serializer>(value: &impl fmt::Display, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(value)
+}
+
 /// The Gregorian date of a day counted from 1970-01-01 (Howard Hinnant's algorithm: eras of 400 years that
 /// begin in March, so that the leap day comes last).
 const fn civil_date(days: i64) -> (i64, i64, i64) {

@@ -3,15 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::backend::job_configs;
 use crate::context::Context;
 use crate::error::{FetchError, JobError, StartError};
+use crate::finding::Finding;
 use crate::job::{Job, Run};
 use crate::protocol::{Entity, Protocol};
 use crate::runtime::{Runner, Stop};
 use crate::sample::Samples;
 use crate::settings::Settings;
-use crate::start::Finding;
 use crate::telemetry::MetricsText;
 
 /// A bot: it says which jobs there are, and does them.
@@ -67,7 +66,7 @@ pub trait Collector: Sized + Send + Sync + 'static {
         &self,
         cx: &Context,
     ) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
-        job_configs::fetch(cx)
+        cx.fetch()
     }
 
     /// Writes metrics of the collector's own, for `/metrics`.

@@ -4,12 +4,28 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::backend::job_configs::{ConfigCache, FailedAccount};
-use crate::backend::{Api, UserId};
+use crate::backend::Api;
+use crate::backend::config_cache::ConfigCache;
+use crate::backend::job_configs;
+use crate::error::FetchError;
+use crate::ids::UserId;
 use crate::protocol::{Entity, Protocol};
 use crate::telemetry::{MetricsText, Warnings};
 
 /// What a collector works with while it lists its jobs: the backend, and who it is there.
+///
+/// ```
+/// use grafoleancollector::{Context, Entity, Protocol};
+///
+/// /// The device's address; without one the entity is skipped, and the log says so once.
+/// fn address<P: Protocol>(cx: &Context, entity: &Entity<P>) -> Option<String> {
+///     let address = entity.details.text("ipv4");
+///     if address.is_none() {
+///         cx.skip(entity, "details.ipv4: missing");
+///     }
+///     address
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Context {
     pub(crate) api: Arc<dyn Api>,
@@ -55,6 +71,13 @@ impl Context {
         }
     }
 
+    /// Reads the entities that have protocol `P` and are this bot's to serve.
+    pub(crate) fn fetch<P: Protocol>(
+        &self,
+    ) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
+        job_configs::fetch(&self.api, self.user, &self.configs)
+    }
+
     /// A look at the jobs is over: what it skipped is logged, if it is new.
     pub(crate) fn settle(&self) {
         let found = std::mem::take(&mut *self.skipped.found.lock().unwrap_or_else(PoisonError::into_inner));
@@ -64,10 +87,7 @@ impl Context {
     /// All that is wrong with the configuration, as far as the last look found.
     pub(crate) fn problems(&self) -> Vec<String> {
         let report = self.configs.report();
-        let failed = report.failed.iter();
-        let failed = failed.map(|FailedAccount { id, name, error }| {
-            format!("account {id} ({name}) cannot be read: {error}")
-        });
+        let failed = report.failed.iter().map(ToString::to_string);
         let mut problems: Vec<_> = failed.chain(report.problems).collect();
         problems.extend(self.skipped.said.list());
         problems

@@ -9,6 +9,12 @@ use crate::backend::{ApiError, ClientError};
 type Source = Box<dyn Error + Send + Sync + 'static>;
 
 /// The list of jobs could not be read; the jobs stay as they were, and it is tried again.
+///
+/// ```
+/// use grafoleancollector::FetchError;
+/// let error = FetchError::collector("the list of registers cannot be read");
+/// assert_eq!(error.to_string(), "the list of registers cannot be read");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -90,6 +96,13 @@ impl JobError {
 }
 
 /// The bot cannot start, or cannot go on. Ends in one clear message and an exit code.
+///
+/// ```
+/// use grafoleancollector::{Settings, StartError};
+/// let error: StartError = Settings::from_lookup(|_| None).unwrap_err();
+/// assert!(error.to_string().starts_with("BACKEND_URL: not set"));
+/// assert_eq!(error.exit_code(), 78);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -112,7 +125,7 @@ pub enum StartError {
     #[error("cannot use the data directory (DATA_DIR)")]
     DataDir(#[source] crate::delivery::OutboxError),
     /// An address cannot be listened on.
-    #[error("cannot listen on HEALTH_ADDR {addr}: {source}")]
+    #[error("cannot listen on HEALTH_ADDR {addr}")]
     Health {
         /// The address.
         addr: std::net::SocketAddr,
@@ -148,8 +161,9 @@ impl StartError {
             | Self::Backend(_)
             | Self::TokenRefused(_)
             | Self::NotABot { .. }
-            | Self::DataDir(_) => 78,
-            Self::Health { .. } | Self::Collector { .. } | Self::Threads(_) => 1,
+            | Self::DataDir(_)
+            | Self::Collector { .. } => 78,
+            Self::Health { .. } | Self::Threads(_) => 1,
         }
     }
 }
@@ -159,6 +173,12 @@ fn lines(problems: &[SettingProblem]) -> String {
 }
 
 /// One setting that is missing or wrong.
+///
+/// ```
+/// use grafoleancollector::SettingProblem;
+/// let problem = SettingProblem::new("PING_RATE", "expected a whole number from 1, got \"fast\"");
+/// assert_eq!(problem.to_string(), "PING_RATE: expected a whole number from 1, got \"fast\"");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct SettingProblem {

@@ -99,6 +99,14 @@ impl<T> Job<T> {
 }
 
 /// One run of a job: what [`Collector::perform`](crate::Collector::perform) gets.
+///
+/// ```
+/// use grafoleancollector::Run;
+///
+/// fn title<T>(run: &Run<T>) -> String {
+///     format!("job {}, due {}, {} ticks missed", run.id, run.due, run.missed)
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Run<T> {

@@ -47,9 +47,9 @@
 //!
 //!     async fn perform(&self, run: &Run<Self::Task>) -> Result<Samples, JobError> {
 //!         let (entity, mut samples) = (&run.task, Samples::for_account(run.task.account));
-//!         for sensor in entity.sensors.iter().filter(|s| s.interval.is_some_and(|i| run.is_due(i))) {
+//!         for sensor in entity.due(run) {
 //!             // Here the device would be asked for the register, opened with the credential.
-//!             let answer = if entity.credential.api_key.is_empty() { 0.0 } else { sensor.details.number.into() };
+//!             let answer = (entity.credential.api_key.len() + usize::from(sensor.details.number)) as f64;
 //!             samples.push(format!("entity.{}.myprotocol.{}", entity.id, sensor.id), answer, None);
 //!         }
 //!         Ok(samples)
@@ -76,7 +76,9 @@ mod collector;
 mod context;
 mod delivery;
 mod error;
+mod finding;
 mod http_server;
+mod ids;
 mod job;
 mod protocol;
 mod runtime;
@@ -95,10 +97,7 @@ pub use backend::benching;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use backend::fuzzing;
-pub use backend::{
-    AccountId, Api, ApiError, ClientError, CredentialId, DeliveryMode, DeliveryModeError, EntityId, Resource,
-    SensorId, Token, UserId,
-};
+pub use backend::{Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, Resource, Token};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use collector::Collector;
 pub use context::Context;
@@ -107,13 +106,15 @@ pub use context::Context;
 pub use delivery::internals;
 pub use delivery::{Outbox, OutboxError};
 pub use error::{FetchError, JobError, SettingProblem, StartError};
+pub use finding::{Finding, Verdict};
+pub use ids::{AccountId, CredentialId, EntityId, SensorId, UserId};
 pub use job::{Job, Run};
 pub use protocol::{Details, Entity, Protocol, Sensor};
 pub use runtime::{Runner, Stop};
 pub use sample::{Path, PathError, Sample, Samples, Unfit, UnfitReason};
 pub use schedule::{Anchor, Interval, IntervalError};
 pub use settings::{Environment, Settings, Variable};
-pub use start::{Finding, Program, Verdict, main};
+pub use start::{Program, main};
 
 /// What nearly every bot uses.
 pub mod prelude {

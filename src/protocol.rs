@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::backend::{AccountId, CredentialId, EntityId, SensorId};
+use crate::ids::{AccountId, CredentialId, EntityId, SensorId};
+use crate::job::Run;
 use crate::schedule::Interval;
 
 /// Names a protocol and types its JSON.
@@ -36,9 +37,21 @@ pub trait Protocol: Send + Sync + 'static {
     type Credential: DeserializeOwned + Clone + Send + Sync + 'static;
     /// The `details` of a sensor.
     type Sensor: DeserializeOwned + Clone + Send + Sync + 'static;
+    /// Whether a credential may hold secrets (it may): then messages about a broken one do not quote its values.
+    const CREDENTIAL_IS_SECRET: bool = true;
 }
 
 /// A device for which a protocol is enabled, and which is this bot's to serve.
+///
+/// ```
+/// use grafoleancollector::{Entity, Protocol};
+///
+/// /// What to show of an entity in a message.
+/// fn title<P: Protocol>(entity: &Entity<P>) -> String {
+///     let address = entity.details.text("ipv4").unwrap_or_default();
+///     format!("{} ({address}), {} sensors", entity.name, entity.sensors.len())
+/// }
+/// ```
 #[non_exhaustive]
 pub struct Entity<P: Protocol> {
     /// The account that it belongs to.
@@ -60,6 +73,11 @@ pub struct Entity<P: Protocol> {
 }
 
 impl<P: Protocol> Entity<P> {
+    /// The sensors that a run is to serve: those with one of its [intervals](Run::affecting).
+    pub fn due<'a, T>(&'a self, run: &'a Run<T>) -> impl Iterator<Item = &'a Sensor<P>> {
+        self.sensors.iter().filter(|sensor| sensor.interval.is_some_and(|interval| run.is_due(interval)))
+    }
+
     /// The different intervals of its sensors, sorted. Sensors without an interval add none.
     #[must_use]
     pub fn intervals(&self) -> Vec<Interval> {
@@ -84,6 +102,14 @@ impl<P: Protocol> fmt::Debug for Entity<P> {
 }
 
 /// One thing to measure on an entity.
+///
+/// ```
+/// use grafoleancollector::{Protocol, Sensor};
+///
+/// fn is_ever_due<P: Protocol>(sensor: &Sensor<P>) -> bool {
+///     sensor.interval.is_some()
+/// }
+/// ```
 #[non_exhaustive]
 pub struct Sensor<P: Protocol> {
     /// Its id.

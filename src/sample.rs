@@ -1,10 +1,11 @@
 //! What was measured: values at paths, for one account.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::backend::AccountId;
 use crate::clock::Timestamp;
+use crate::ids::AccountId;
 
 /// Where a value belongs in the backend: segments joined by dots.
 ///
@@ -138,7 +139,15 @@ impl From<Path> for Box<str> {
     }
 }
 
-/// One value at one path at one time, fit to be delivered.
+/// One value at one path at one time, fit to be delivered: what an [`Api`](crate::Api) is given to store.
+///
+/// ```
+/// use grafoleancollector::Sample;
+///
+/// fn line(sample: &Sample) -> String {
+///     format!("{} {} {}", sample.path, sample.value, sample.time)
+/// }
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Sample {
@@ -151,6 +160,13 @@ pub struct Sample {
 }
 
 /// A value that can never be delivered, and why.
+///
+/// ```
+/// use grafoleancollector::{AccountId, PathError, Samples, UnfitReason};
+/// let samples = Samples::for_account(AccountId::new(1)).with("system.load", 1.0);
+/// assert_eq!(samples.unfit()[0].path, "system.load");
+/// assert_eq!(samples.unfit()[0].reason, UnfitReason::Path(PathError::Reserved));
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Unfit {
@@ -158,6 +174,14 @@ pub struct Unfit {
     pub path: String,
     /// Why.
     pub reason: UnfitReason,
+}
+
+impl Unfit {
+    fn new(path: &str, reason: UnfitReason) -> Self {
+        /// Enough to recognise a path by, however long it is.
+        const SHOWN: usize = 120;
+        Self { path: path.chars().take(SHOWN).collect(), reason }
+    }
 }
 
 /// Why a value cannot be delivered.
@@ -170,6 +194,9 @@ pub enum UnfitReason {
     /// NaN or infinite: the backend would store it and then fail to read.
     #[error("its value is {0}, not a finite number")]
     NotFinite(f64),
+    /// The backend would refuse it, and everything sent along with it: the first value is delivered.
+    #[error("the run has a value for this path and time already")]
+    Duplicate,
 }
 
 /// All that one run measured, for one account.
@@ -223,8 +250,6 @@ impl Samples {
 
     /// Adds a value in place: as [`with`](Self::with) or, with a time, [`with_at`](Self::with_at).
     pub fn push(&mut self, path: impl Into<Box<str>>, value: f64, time: Option<Timestamp>) {
-        /// Enough to recognise a path by, however long it is.
-        const SHOWN: usize = 120;
         let path = path.into();
         let fit = if value.is_finite() {
             check(&path).map_err(Into::into)
@@ -233,7 +258,7 @@ impl Samples {
         };
         match fit {
             Ok(()) => self.values.push(Value { path: Path(path), value, time }),
-            Err(reason) => self.unfit.push(Unfit { path: path.chars().take(SHOWN).collect(), reason }),
+            Err(reason) => self.unfit.push(Unfit::new(&path, reason)),
         }
     }
 
@@ -275,8 +300,30 @@ impl Samples {
     /// The samples, where the run's time is `measured`; and the values that are none.
     pub(crate) fn stamp(self, measured: Timestamp) -> (Vec<Sample>, Vec<Unfit>) {
         let stamp = |v: Value| Sample { path: v.path, value: v.value, time: v.time.unwrap_or(measured) };
-        (self.values.into_iter().map(stamp).collect(), self.unfit)
+        let (mut samples, mut unfit): (Vec<_>, _) =
+            (self.values.into_iter().map(stamp).collect(), self.unfit);
+        let mut again = again(&samples).into_iter().peekable();
+        if again.peek().is_some() {
+            let mut next = 0;
+            let duplicates = samples.extract_if(.., |_| {
+                let index = next;
+                next += 1;
+                again.next_if_eq(&index).is_some()
+            });
+            unfit.extend(duplicates.map(|sample| Unfit::new(sample.path.as_str(), UnfitReason::Duplicate)));
+        }
+        (samples, unfit)
     }
+}
+
+/// Where samples stand whose path and time an earlier one has.
+fn again(samples: &[Sample]) -> Vec<usize> {
+    if samples.len() < 2 {
+        return Vec::new();
+    }
+    let mut known = HashSet::with_capacity(samples.len());
+    let repeats = samples.iter().enumerate().filter(|(_, s)| !known.insert((s.path.as_str(), s.time)));
+    repeats.map(|(index, _)| index).collect()
 }
 
 #[cfg(test)]
@@ -306,6 +353,23 @@ mod tests {
         assert_eq!(fit[0].time, Timestamp::from_secs(9));
         assert_eq!(unfit[0].path, "b c");
         assert_eq!(unfit[1].reason, UnfitReason::NotFinite(f64::INFINITY));
+    }
+
+    #[test]
+    fn a_path_that_a_run_gave_twice_made_the_backend_refuse_its_neighbours_or_keep_the_last() {
+        let mut samples = Samples::for_account(AccountId::new(3)).with("a", 1.0);
+        for n in 0..1_500 {
+            samples.push(format!("b.{n}"), 0.0, None);
+        }
+        let (measured, earlier) = (Timestamp::from_secs(9), Timestamp::from_secs(8));
+        let samples =
+            samples.with("a", 2.0).with_at("a", 3.0, earlier).with_at("a", 4.0, measured).with("c", 5.0);
+        let (fit, unfit) = samples.stamp(measured);
+        let of_a: Vec<_> = fit.iter().filter(|s| s.path.as_str() == "a").map(|s| (s.value, s.time)).collect();
+        assert_eq!(of_a, [(1.0, measured), (3.0, earlier)]);
+        assert_eq!((fit.len(), fit[1_502].value), (1_503, 5.0));
+        assert_eq!(unfit.len(), 2);
+        assert!(unfit.iter().all(|unfit| unfit.path == "a" && unfit.reason == UnfitReason::Duplicate));
     }
 
     /// The backend's own rule, written as a plain grammar.

@@ -29,6 +29,9 @@ pub enum IntervalError {
     /// Zero seconds.
     #[error("an interval of 0 s: expected whole seconds from 1")]
     Zero,
+    /// No whole number.
+    #[error("no whole number of seconds: expected 1 to {}", u32::MAX)]
+    NotANumber,
     /// Longer than this crate plans: 2^32 seconds are 136 years.
     #[error("an interval above {} s: expected whole seconds from 1 to {}", u32::MAX, u32::MAX)]
     TooLong,
@@ -73,9 +76,8 @@ impl fmt::Display for Interval {
 impl FromStr for Interval {
     type Err = IntervalError;
 
-    /// Reads whole seconds; what is no number counts as 0.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_secs(text.trim().parse().unwrap_or(0))
+        text.trim().parse().map_err(|_| IntervalError::NotANumber).and_then(Self::from_secs)
     }
 }
 
@@ -130,6 +132,10 @@ impl Ticks {
 
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    pub(crate) fn count(self) -> u64 {
+        self.0.count_ones().into()
     }
 
     pub(crate) const fn with(self, other: Self) -> Self {
@@ -289,6 +295,8 @@ mod tests {
         assert_eq!(Interval::from_secs(0), Err(IntervalError::Zero));
         assert_eq!(Interval::from_secs(1 << 32), Err(IntervalError::TooLong));
         assert!(Interval::from_secs(1_000_000_000).is_ok());
+        assert_eq!("soon".parse::<Interval>(), Err(IntervalError::NotANumber));
+        assert_eq!(" 60 ".parse(), Interval::from_secs(60));
     }
 
     proptest! {

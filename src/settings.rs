@@ -1,10 +1,12 @@
 //! Settings from the environment: read through a look-up function, and all problems reported at once.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::backend::http::{EXPECTED, base_url, shown_url};
 use crate::backend::{DeliveryMode, Token};
 use crate::error::{SettingProblem, StartError};
 
@@ -12,17 +14,17 @@ use crate::error::{SettingProblem, StartError};
 ///
 /// ```
 /// use grafoleancollector::Settings;
-/// let env = [("BACKEND_URL", "https://grafolean.example.org/api"), ("BOT_TOKEN", "secret")];
+/// let env = [("BACKEND_URL", "https://grafolean.example.org/api"), ("BOT_TOKEN", "secret"), ("DATA_DIR", "none")];
 /// let settings = Settings::from_lookup(|name| env.iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_string()))?;
 /// assert_eq!(settings.jobs_refresh_interval.as_secs(), 120);
 /// # Ok::<(), grafoleancollector::StartError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// `BACKEND_URL`: where the API is, such as `https://grafolean.example.org/api`.
     pub backend_url: String,
-    /// `BOT_TOKEN`, or the first line of the file that `BOT_TOKEN_FROM_FILE` names.
+    /// `BOT_TOKEN`, or the content of the file that `BOT_TOKEN_FROM_FILE` names.
     pub token: Token,
     /// `JOBS_REFRESH_INTERVAL`: seconds between two looks at what is to be done (120).
     pub jobs_refresh_interval: Duration,
@@ -36,7 +38,25 @@ pub struct Settings {
     pub delivery: DeliveryMode,
 }
 
+impl fmt::Debug for Settings {
+    /// Without secrets: the token, and a password in the backend's address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("backend_url", &shown_url(&self.backend_url))
+            .field("data_dir", &self.data_dir)
+            .field("health_addr", &self.health_addr)
+            .field("delivery", &self.delivery)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A variable that bots read, for `--help`: name, default, meaning.
+///
+/// ```
+/// use grafoleancollector::Variable;
+/// const VARIABLES: &[Variable] = &[Variable::new("PING_RATE", "5000", "echo requests sent per second at most")];
+/// assert_eq!(VARIABLES[0].name, "PING_RATE");
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Variable {
@@ -68,20 +88,21 @@ pub(crate) const VARIABLES: &[Variable] = &[
     Variable::new("JOBS_REFRESH_INTERVAL", "120", "seconds between two looks at the configuration"),
     Variable::new(
         "DATA_DIR",
-        "$STATE_DIRECTORY, else $XDG_STATE_HOME/<bot>",
+        // Depends on the program's name, as that of the runs depends on the bot.
+        "",
         "where samples wait while the backend is away; `none` keeps them in memory",
     ),
     Variable::new("HEALTH_ADDR", "off", "address for /healthz, /readyz, /metrics, /jobs: 127.0.0.1:9100"),
-    Variable::new("MAX_CONCURRENT_RUNS", "256 or the bot's own", "runs under way at once"),
+    Variable::new("MAX_CONCURRENT_RUNS", "", "runs under way at once"),
     Variable::new("DELIVERY", "put", "put: values carry their time; post: the backend stamps them"),
     Variable::new("LOG", "info", "error, warn, info, debug, trace; or target=level,…"),
     Variable::new("LOG_FORMAT", "text", "text or json"),
 ];
 
 /// Refreshing more often than this only loads the backend.
-const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+pub(crate) const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// A day: a configuration that nobody looks at for longer is not central any more.
-const LONGEST_REFRESH: Duration = Duration::from_secs(86_400);
+pub(crate) const LONGEST_REFRESH: Duration = Duration::from_secs(86_400);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(120);
 /// A token is a UUID; a file much larger than that is another file.
 const MAX_TOKEN_BYTES: u64 = 4_096;
@@ -132,6 +153,13 @@ impl Settings {
 }
 
 /// The process's environment, with a `.env` file under it.
+///
+/// ```
+/// use grafoleancollector::{Environment, StartError};
+/// let environment = Environment::load()?;
+/// assert_eq!(environment.get("A_VARIABLE_THAT_NOBODY_SETS"), None);
+/// # Ok::<(), StartError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     file: HashMap<String, String>,
@@ -143,31 +171,35 @@ impl Environment {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn load() -> Result<Self, StartError> {
-        let problem = |error| {
-            // The error may quote the line, and with it a token: say where, not what.
-            let place = match error {
-                dotenvy::Error::LineParse(_, at) => format!("a line is not NAME=value (at byte {at} of it)"),
-                dotenvy::Error::Io(error) => error.to_string(),
-                _ => "it cannot be read".to_owned(),
-            };
-            StartError::Settings(vec![SettingProblem::new(".env", place)])
+        let text = match std::fs::read_to_string(".env") {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(file_problem(error)),
         };
-        match dotenvy::from_filename_iter(".env") {
-            Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
-            Err(error) => Err(problem(error)),
-            Ok(lines) => Ok(Self { file: lines.collect::<Result<_, _>>().map_err(problem)? }),
-        }
+        let lines = dotenvy::from_read_iter(text.as_bytes());
+        let file = lines.collect::<Result<_, _>>().map_err(|error| {
+            // The error quotes the line, and with it a token: say where, not what.
+            let dotenvy::Error::LineParse(bad, _) = error else { return file_problem("it cannot be read") };
+            let bad = bad.lines().next().unwrap_or_default().trim();
+            let number = text.lines().position(|line| line.trim() == bad).map_or(0, |index| index + 1);
+            file_problem(format_args!("line {number} is not NAME=value"))
+        })?;
+        Ok(Self { file })
     }
 
     /// The value of a variable; one that is set to nothing counts as not set.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn get(&self, name: &str) -> Option<String> {
-        let own = std::env::var(name).ok();
-        own.or_else(|| self.file.get(name).cloned()).filter(|value| !value.trim().is_empty())
+        let set = |value: &String| !value.trim().is_empty();
+        // What is not UTF-8 is no value that a setting can have: its reader says so.
+        let own = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        own.filter(set).or_else(|| self.file.get(name).cloned().filter(set))
     }
+}
+
+fn file_problem(problem: impl std::fmt::Display) -> StartError {
+    StartError::Settings(vec![SettingProblem::new(".env", problem)])
 }
 
 struct Reader<'a, L> {
@@ -194,24 +226,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     }
 
     fn backend_url(&mut self) -> String {
-        const EXPECTED: &str = "expected the API's address, such as https://grafolean.example.org/api";
         let Some(url) = self.get("BACKEND_URL") else {
             self.problem("BACKEND_URL", format_args!("not set: {EXPECTED}"));
             return String::new();
         };
-        // The value may hold a password, so that it is not repeated.
-        match reqwest::Url::parse(&url) {
-            Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") => {
-                self.problem(
-                    "BACKEND_URL",
-                    format_args!("it begins with neither http:// nor https://: {EXPECTED}"),
-                );
-            }
-            Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => {
-                self.problem("BACKEND_URL", format_args!("it has a ? or # part: {EXPECTED}"));
-            }
-            Ok(_) => {}
-            Err(error) => self.problem("BACKEND_URL", format_args!("not an address ({error}): {EXPECTED}")),
+        if let Err(problem) = base_url(&url) {
+            self.problem("BACKEND_URL", problem);
         }
         url.trim_end_matches('/').to_owned()
     }
@@ -261,7 +281,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         let Some(seconds) = self.parsed::<u64>(NAME, &expected) else { return DEFAULT_REFRESH };
         let interval = Duration::from_secs(seconds);
         if !(SHORTEST_REFRESH..=LONGEST_REFRESH).contains(&interval) {
-            self.problem(NAME, format_args!("expected {expected}, got {seconds}"));
+            self.problem(NAME, format_args!("expected {expected}, got \"{seconds}\""));
         }
         interval
     }
@@ -349,6 +369,13 @@ mod tests {
         let found = problems(&[("BACKEND_URL", "x"), ("BOT_TOKEN", "se\ncret"), ("DATA_DIR", "none")]);
         assert!(found.iter().any(|line| line.starts_with("BOT_TOKEN: ")));
         assert!(!found.join("\n").contains("cret"));
+    }
+
+    #[test]
+    fn settings_show_no_secret() {
+        let settings = Settings::new("https://user:passw0rd@host/api", "t0ken");
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("passw0rd") && !shown.contains("t0ken"), "{shown}");
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::Api;
 use super::DeliveryMode;
 use super::http::HttpApi;
-use super::job_configs;
 use super::token::Token;
-use super::{Api, UserId};
 use crate::clock::SystemClock;
 use crate::context::Context;
 use crate::error::FetchError;
+use crate::ids::UserId;
 use crate::protocol::{Entity, Protocol};
 
 /// Reads a backend's configuration again and again, as a bot does.
@@ -32,6 +32,6 @@ impl Refresher {
     /// # Errors
     /// When not even the accounts can be read.
     pub async fn fetch<P: Protocol>(&self) -> Result<Vec<Arc<Entity<P>>>, FetchError> {
-        job_configs::fetch(&self.0).await
+        self.0.fetch().await
     }
 }

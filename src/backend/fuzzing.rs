@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::job_configs;
-use super::{AccountId, UserId, wire};
+use super::wire;
+use crate::ids::{AccountId, UserId};
 use crate::protocol::Protocol;
 
 #[derive(Deserialize, Clone)]

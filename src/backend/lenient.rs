@@ -58,7 +58,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Bool(truth) => truth.to_string(),
             Self::Number(number) => number.to_string(),
-            Self::Text(text) => format!("{:?}", super::token::one_line(text, 40)),
+            Self::Text(text) => format!("{:?}", super::line::one_line(text, 40)),
             _ => self.kind().to_owned(),
         }
     }

@@ -2,11 +2,14 @@
 
 #[cfg(feature = "testing")]
 pub mod benching;
+pub(crate) mod config_cache;
+mod entities;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub(crate) mod http;
 pub(crate) mod job_configs;
 mod lenient;
+mod line;
 pub(crate) mod token;
 pub(crate) mod wire;
 
@@ -21,50 +24,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::ids::AccountId;
 use crate::sample::Sample;
 use crate::telemetry::MetricsText;
-
-macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(u64);
-
-        impl $name {
-            /// The id that the backend gave.
-            #[must_use]
-            pub const fn new(id: u64) -> Self {
-                Self(id)
-            }
-
-            /// The id as a number.
-            #[must_use]
-            pub const fn get(self) -> u64 {
-                self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    )*};
-}
-
-ids! {
-    /// An account: the tenant that entities, credentials, sensors and values belong to.
-    AccountId;
-    /// An entity: a device, or a part of one.
-    EntityId;
-    /// A credential: how a device is opened.
-    CredentialId;
-    /// A sensor: what is measured.
-    SensorId;
-    /// A user of the backend: a person or a bot.
-    UserId;
-}
 
 /// What a bot asks of the backend. [`Runner`](crate::Runner) speaks HTTP unless it is given another.
 ///
@@ -139,6 +101,11 @@ impl FromStr for DeliveryMode {
 }
 
 /// Something to read from the backend.
+///
+/// ```
+/// use grafoleancollector::{AccountId, Resource};
+/// assert_eq!(Resource::Entities(AccountId::new(7)).to_string(), "accounts/7/entities");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Resource {
@@ -171,6 +138,13 @@ impl fmt::Display for Resource {
 }
 
 /// A request that the backend did not fulfil.
+///
+/// ```
+/// use grafoleancollector::ApiError;
+/// let error = ApiError::TooLarge { request: "GET accounts".to_owned(), limit: 10 };
+/// assert_eq!(error.to_string(), "GET accounts: the answer is larger than 10 bytes");
+/// assert_eq!(error.status(), None);
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {

@@ -9,14 +9,15 @@ use std::fmt;
 use std::io::Write as _;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::DeliveryMode;
 use super::lenient::{self, Values};
-use super::token::one_line;
-use super::{AccountId, Api, ApiError, Resource, UserId};
+use super::line::one_line;
+use super::{Api, ApiError, Resource};
+use crate::ids::{AccountId, UserId};
 use crate::sample::Sample;
 use crate::schedule::Interval;
 
@@ -304,6 +305,15 @@ pub(super) fn not_json(body: &[u8]) -> Option<String> {
         // Nothing of it is shown: this may be called on anything.
         Some(_) => Some("neither an object nor a list of JSON".to_owned()),
     }
+}
+
+/// Whether the body of a success is the backend's own answer to values: it says nothing, or it says JSON.
+pub(crate) fn stored(body: &[u8]) -> Result<(), String> {
+    let nothing = body.trim_ascii().is_empty();
+    if nothing || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        return Ok(());
+    }
+    Err(not_json(body).unwrap_or_else(|| "it is not JSON".to_owned()))
 }
 
 /// What to call a text that is an HTML page: by its title, if it has one.

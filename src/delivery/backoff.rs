@@ -27,14 +27,15 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// It failed once more: how long to wait now. What the backend asks for is a lower bound.
+    /// It failed once more: how long to wait now. What the backend asks for is a lower bound; asking for less
+    /// than the usual wait changes nothing.
     pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Duration {
         let bound = BASE.saturating_mul(1 << self.failures.min(16)).min(CAP);
         self.failures = self.failures.saturating_add(1);
         let wait = bound.mul_f64(self.random.f64());
         match retry_after {
             // The jitter stays, on top: all the others were told the same time.
-            Some(asked) => asked.min(RETRY_AFTER_CAP) + wait.min(BASE),
+            Some(asked) => (asked.min(RETRY_AFTER_CAP) + wait.min(BASE)).max(wait),
             None => wait,
         }
     }
@@ -63,5 +64,13 @@ mod tests {
         let wait = backoff.next(Some(Duration::from_secs(120)));
         assert!((120..=121).contains(&wait.as_secs()));
         assert!(backoff.next(Some(Duration::from_secs(86_400))) <= Duration::from_secs(601));
+    }
+
+    #[test]
+    fn a_retry_after_of_zero_switched_the_backoff_off() {
+        let mut backoff = Backoff::new();
+        let waits: Vec<_> = (0..1_000).map(|_| backoff.next(Some(Duration::ZERO))).collect();
+        let mean = waits[10..].iter().sum::<Duration>() / 990;
+        assert!((25..35).contains(&mean.as_secs()), "mean {mean:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::outbox::shelf::{Parcel, Seq};
+use super::outbox::parcel::{Parcel, Seq};
 use super::outbox::{Rest, Settled};
 use crate::backend::DeliveryMode;
 use crate::sample::Sample;

@@ -1,19 +1,21 @@
 //! Delivers one account's samples: live ones first, the backlog at a bounded rate, one request at a time.
 
-use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::batch::{self, BATCH_SAMPLES, Fate, Load};
-use super::ledger::Aside;
-use super::outbox::shelf::Seq;
-use super::triage::{self, Judgement, Kind, Setback, Stop};
+use super::books::Aside;
+use super::outbox::parcel::Seq;
+use super::triage::{self, Judgement, Kind, Refusal, Setback, Unsent};
+use super::ward::Ward;
 use super::{Core, Status};
-use crate::backend::{AccountId, ApiError};
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// Live samples are gathered this long before the next request: five small requests a second at most, and
@@ -21,22 +23,21 @@ use crate::sample::Sample;
 const GATHER: Duration = Duration::from_millis(200);
 /// How often a stopped account is tried: a person who granted a permission sees the effect within a minute.
 const PROBE: Duration = Duration::from_secs(60);
-/// The longest wait between two attempts at a parcel that alone keeps failing.
-const SICK_CAP: Duration = Duration::from_secs(600);
-/// Samples in a row that may fail alone before it is the backend's trouble.
-const LOCAL_FAILURES: u32 = 10;
-/// How many such parcels are remembered.
-const SICK_PARCELS: usize = 10_000;
 /// When all that is left to do cannot be done now, it is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope.
+/// Attempts in a row that may fail in a drain, and the longest wait between them: then there is no hope, and
+/// what is on disk waits there for the next start. What is only in memory would be lost: for it, attempts go on.
 const DRAIN_ATTEMPTS: u32 = 2;
 const DRAIN_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait in a drain when samples would be lost: a grace of ten seconds holds several attempts.
+const DRAIN_PAUSE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Courier {
     account: AccountId,
     core: Arc<Core>,
     bell: Arc<Notify>,
+    /// Tells when the token became good again since the last request was sent.
+    good_tokens: watch::Receiver<u64>,
     backoff: Backoff,
     /// Samples in a request: halved when requests fail that may be too large, doubled when one is stored.
     limit: usize,
@@ -44,12 +45,10 @@ pub(crate) struct Courier {
     pause: Option<Instant>,
     /// Since when nothing goes through, and why.
     setback: Option<(Instant, Judgement)>,
-    sick: HashMap<Seq, Sick>,
-    suspects: HashMap<Seq, Suspect>,
+    ward: Ward,
     /// Stored requests.
     successes: u64,
     refused_in_a_row: u32,
-    failed_in_a_row: u32,
     live_sent: Option<Instant>,
     /// The backlog holds nothing that could be sent before this.
     backlog_blocked: Option<Instant>,
@@ -57,70 +56,43 @@ pub(crate) struct Courier {
     drain: (u64, u32),
 }
 
-/// A parcel whose requests fail for no known reason.
-#[derive(Clone, Copy, Default, Debug)]
-struct Sick {
-    failures: u32,
-    /// Its samples that failed alone since the last round: when all did, they are left in peace for a while.
-    tried: usize,
-    rounds: u32,
-    not_before: Option<Instant>,
-    /// Stored requests when it failed last.
-    successes: u64,
-}
-
-/// A parcel with samples that were refused while nothing was accepted. It is tried again when the backend has
-/// shown that it accepts something, or after a while.
-#[derive(Clone, Copy, Debug)]
-struct Suspect {
-    /// Stored requests when it was refused.
-    successes: u64,
-    not_before: Instant,
-}
-
-impl Sick {
-    /// How many of its samples are sent together: half as many after each failure, until those are found that
-    /// fail alone.
-    fn limit(&self) -> usize {
-        (BATCH_SAMPLES >> self.failures.min(10)).max(1)
-    }
-}
-
 impl Courier {
     pub(crate) fn new(account: AccountId, core: Arc<Core>) -> Self {
         let bell = core.outbox.bell(account);
+        let good_tokens = core.good_tokens.subscribe();
         Self {
             account,
             core,
             bell,
+            good_tokens,
             backoff: Backoff::new(),
             limit: BATCH_SAMPLES,
             pause: None,
             setback: None,
-            sick: HashMap::new(),
-            suspects: HashMap::new(),
+            ward: Ward::default(),
             successes: 0,
             refused_in_a_row: 0,
-            failed_in_a_row: 0,
             live_sent: None,
             backlog_blocked: None,
             drain: (0, 0),
         }
     }
 
-    /// Delivers until it is told to stop.
+    /// Delivers until it is told to stop. It is not dropped in the middle then: what it has in its hands may
+    /// be nowhere else, and goes back into the outbox.
     pub(crate) async fn run(mut self) {
-        let mut stop = self.core.stop.subscribe();
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = self.work() => {}
+        // After a panic, what the courier knows may be half a truth, but never costs a sample: those are in
+        // the outbox.
+        while let Err(panic) = AssertUnwindSafe(self.work()).catch_unwind().await {
+            self.suffer(&Setback::panicked(&*panic));
+            self.core.changed();
         }
     }
 
     async fn work(&mut self) {
         loop {
             self.wait_out_the_pause().await;
-            let load = self.next_load().await;
+            let Some(load) = self.next_load().await else { return };
             let setback = self.deliver(load).await;
             if let Some(setback) = setback {
                 self.suffer(&setback);
@@ -131,17 +103,17 @@ impl Courier {
 
     /// Sleeps until the next attempt is due. A drain that begins, or a token that is good again, ends it.
     async fn wait_out_the_pause(&mut self) {
-        let mut good_tokens = self.core.good_tokens.subscribe();
         while let Some(until) = self.pause {
-            if self.drain_began() || until <= Instant::now() {
+            if self.drain_began() || until <= Instant::now() || self.core.is_stopping() {
                 self.pause = None;
                 return;
             }
-            let token = matches!(self.setback, Some((_, Judgement::Stopped(Stop::Token))));
+            let token = matches!(self.setback, Some((_, Judgement::Stopped(Refusal::Token))));
             tokio::select! {
+                () = self.core.stopping() => {}
                 () = sleep_until(until) => {}
                 () = self.bell.notified() => {}
-                _ = good_tokens.changed(), if token => self.pause = None,
+                _ = self.good_tokens.changed(), if token => self.pause = None,
             }
         }
     }
@@ -154,19 +126,20 @@ impl Courier {
         }
         self.drain = (drain, 0);
         self.backlog_blocked = None;
-        for sick in self.sick.values_mut() {
-            sick.not_before = None;
-        }
+        self.ward.try_all();
         drain != 0
     }
 
-    /// Waits for something to deliver.
-    async fn next_load(&mut self) -> Load {
-        loop {
+    /// Waits for something to deliver; `None` when delivery stops.
+    async fn next_load(&mut self) -> Option<Load> {
+        while !self.core.is_stopping() {
             self.drain_began();
             let draining = self.drain.0 != 0;
             let now = Instant::now();
             let level = self.core.outbox.level(self.account);
+            if level.waiting == 0 {
+                self.nothing_waits();
+            }
             let mut wake = None;
             if level.live > 0 {
                 let ripe = self.live_sent.map_or(now, |sent| sent + GATHER);
@@ -174,7 +147,7 @@ impl Courier {
                     let parcels = self.core.outbox.take_live(self.account, self.limit);
                     if !parcels.is_empty() {
                         self.live_sent = Some(now);
-                        return self.unpack(parcels);
+                        return Some(self.unpack(parcels));
                     }
                 } else {
                     wake = Some(ripe);
@@ -185,10 +158,9 @@ impl Courier {
                 let due = rate.max(self.backlog_blocked).unwrap_or(now);
                 if now >= due {
                     if let Some(load) = self.backlog(draining).await {
-                        return load;
+                        return Some(load);
                     }
-                    let due =
-                        self.sick.values().filter_map(|sick| sick.not_before).filter(|due| *due > now).min();
+                    let due = self.ward.next_due(now);
                     self.backlog_blocked = Some(due.unwrap_or(now + LOOK_AGAIN).min(now + LOOK_AGAIN));
                     continue;
                 }
@@ -198,22 +170,23 @@ impl Courier {
                 self.core.drained(self.account, self.drain.0);
             }
             self.core.changed();
-            match wake {
-                Some(wake) => tokio::select! {
-                    () = sleep_until(wake) => {}
-                    () = self.bell.notified() => {}
-                },
-                None => self.bell.notified().await,
+            let wake = async {
+                match wake {
+                    Some(wake) => sleep_until(wake).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.core.stopping() => {}
+                () = wake => {}
+                () = self.bell.notified() => {}
             }
         }
+        None
     }
 
     async fn backlog(&mut self, draining: bool) -> Option<Load> {
-        let now = Instant::now();
-        let successes = self.successes;
-        let sick = self.sick.iter().filter(|(_, sick)| sick.not_before.is_some_and(|due| due > now));
-        let suspects = self.suspects.iter().filter(|(_, s)| s.successes == successes && s.not_before > now);
-        let skip: HashSet<Seq> = sick.map(|(seq, _)| *seq).chain(suspects.map(|(seq, _)| *seq)).collect();
+        let skip = self.ward.skip(self.successes);
         let parcels = self.core.outbox.take_backlog(self.account, self.limit, skip).await;
         if parcels.is_empty() {
             return None;
@@ -224,11 +197,11 @@ impl Courier {
         Some(self.unpack(parcels))
     }
 
-    fn unpack(&self, parcels: Vec<super::outbox::shelf::Parcel>) -> Load {
+    fn unpack(&self, parcels: Vec<super::outbox::parcel::Parcel>) -> Load {
         let (load, duplicates) = Load::new(parcels);
         for sample in duplicates {
             let words = "another value at the same path and time was sent".to_owned();
-            self.core.ledger.set_aside(self.account, &sample, Aside::Duplicate, words);
+            self.core.books.set_aside(self.account, &sample, Aside::Duplicate, words);
         }
         load
     }
@@ -239,13 +212,15 @@ impl Courier {
         let all = 0..load.samples.len();
         let mut setback = None;
         let mut from = 0;
-        while from < all.end && setback.is_none() {
-            let sick = load.seqs(all.clone()).filter_map(|seq| self.sick.get(&seq)).map(Sick::limit).min();
-            let limit = self.limit.min(sick.unwrap_or(BATCH_SAMPLES));
+        while from < all.end && setback.is_none() && !self.core.is_stopping() {
+            let limit = self.limit.min(self.ward.limit(load.seqs(all.clone())));
             let to = from + batch::cut(&load.samples[from..], limit, self.core.options.mode);
             let mut row = self.refused_in_a_row;
-            setback = triage::send(self, &mut load, from..to, &mut row).await.err();
+            let sent =
+                AssertUnwindSafe(triage::send(self, &mut load, from..to, &mut row)).catch_unwind().await;
             self.refused_in_a_row = row;
+            // The load lives on, and goes back into the outbox.
+            setback = sent.unwrap_or_else(|panic| Err(Setback::panicked(&*panic))).err();
             from = to;
         }
         if let Some(setback) = &mut setback {
@@ -254,8 +229,7 @@ impl Courier {
         self.judge_refused(&mut load, before, setback.as_ref());
         let settled = load.settle();
         for item in settled.iter().filter(|item| matches!(item.rest, super::outbox::Rest::Nothing)) {
-            self.sick.remove(&item.seq);
-            self.suspects.remove(&item.seq);
+            self.ward.forget(item.seq);
         }
         self.core.outbox.settle(self.account, settled).await;
         if self.successes > before {
@@ -273,57 +247,28 @@ impl Courier {
         );
         for (at, words) in std::mem::take(&mut load.refused) {
             let seqs: Vec<Seq> = load.seqs(at..at + 1).collect();
-            let accepts = |suspect: &Suspect| suspect.successes < self.successes;
-            let known = seqs.iter().any(|seq| self.suspects.get(seq).is_some_and(accepts));
+            let known = self.ward.was_refused_before(&seqs, self.successes);
             if known || (self.successes > before && !refuses_all) {
                 load.fates[at] = Fate::SetAside;
-                self.core.ledger.set_aside(self.account, &load.samples[at], Aside::Refused, words);
+                self.core.books.set_aside(self.account, &load.samples[at], Aside::Refused, words);
                 continue;
             }
-            if let Some(unsaid) = self.core.ledger.kept.may_say(1) {
+            if let Some(unsaid) = self.core.books.kept.say() {
                 let (account, path) = (self.account, load.samples[at].path.as_str());
-                tracing::warn!(%account, path, unsaid,
+                tracing::warn!(%account, path,
                     "a sample was refused, and nothing was accepted since: it is kept until the backend accepts \
-                     another one: {words}");
+                     another one: {words}{unsaid}");
             }
-            for seq in seqs {
-                let not_before = Instant::now() + LOOK_AGAIN;
-                self.suspects.insert(seq, Suspect { successes: self.successes, not_before });
-            }
+            self.ward.suspect(&seqs, self.successes);
         }
     }
 
-    /// Takes note of the parcels that may have caused a failure. When the account is fine otherwise, it is
-    /// theirs alone: the courier goes on, and they are tried later.
+    /// Finds out whether a failure is that of some parcels alone. Then the courier goes on, and they are tried later.
     fn blame(&mut self, load: &Load, setback: &mut Setback) {
         let Judgement::Trouble { smaller: true, .. } = setback.judgement else { return };
-        let alone = setback.range.len() == 1;
-        self.failed_in_a_row += 1;
-        let mut local = true;
-        if self.sick.len() >= SICK_PARCELS {
-            self.sick.clear();
-        }
-        for seq in load.seqs(setback.range.clone()) {
-            let known = self.sick.get(&seq).copied();
-            let others_pass = known.is_some_and(|sick| sick.successes < self.successes);
-            local &= others_pass || (known.is_some() && alone && self.failed_in_a_row <= LOCAL_FAILURES);
-            let mut sick = known.unwrap_or_default();
-            sick.failures += 1;
-            sick.successes = self.successes;
-            if alone {
-                sick.tried += 1;
-                if sick.tried >= load.left(seq) {
-                    sick.tried = 0;
-                    sick.rounds += 1;
-                    let wait = Duration::from_secs(1 << sick.rounds.min(10)).min(SICK_CAP);
-                    sick.not_before = Some(Instant::now() + wait);
-                }
-            }
-            self.sick.insert(seq, sick);
-        }
-        if local && let Judgement::Trouble { retry_after, .. } = &mut setback.judgement {
+        setback.local = self.ward.blame(load, setback.range.clone(), self.successes);
+        if setback.local {
             tracing::debug!(account = %self.account, "a parcel fails where others pass: {}", setback.words);
-            *retry_after = Some(Duration::ZERO);
         }
     }
 
@@ -331,15 +276,22 @@ impl Courier {
     fn suffer(&mut self, setback: &Setback) {
         let now = Instant::now();
         self.backlog_blocked = None;
+        if setback.local {
+            return;
+        }
         let (wait, over) = match &setback.judgement {
-            Judgement::Trouble { retry_after: Some(Duration::ZERO), smaller: true, .. } => return,
             Judgement::Trouble { retry_after, smaller, .. } => {
                 if *smaller {
                     self.limit = (self.limit / 2).max(1);
                 }
-                let wait = self.backoff.next(*retry_after);
+                let mut wait = self.backoff.next(*retry_after);
                 self.drain.1 += 1;
-                (wait, self.drain.1 >= DRAIN_ATTEMPTS || wait > DRAIN_WAIT)
+                let hopeless = self.drain.1 >= DRAIN_ATTEMPTS || wait > DRAIN_WAIT;
+                let would_be_lost = self.core.outbox.is_only_in_memory(self.account);
+                if self.drain.0 != 0 && would_be_lost && retry_after.is_none() {
+                    wait = wait.min(DRAIN_PAUSE);
+                }
+                (wait, hopeless && !would_be_lost)
             }
             Judgement::Stopped(_) | Judgement::Samples => (PROBE, true),
         };
@@ -368,16 +320,27 @@ impl Courier {
         }
     }
 
+    /// What was in the way, if anything, was dropped or set aside: nothing is in the way any more.
+    fn nothing_waits(&mut self) {
+        self.ward.forget_all();
+        if self.setback.take().is_some() {
+            self.backoff.reset();
+            self.core.set_status(self.account, Status::Delivering);
+        }
+    }
+
     fn say(&self, setback: &Setback) {
         let (account, waiting) = (self.account, self.core.outbox.level(self.account).waiting);
         match setback.judgement {
             // Said once for all accounts.
-            Judgement::Stopped(Stop::Token) if !self.core.say_bad_token() => {}
+            Judgement::Stopped(Refusal::Token) if !self.core.say_bad_token() => {}
             Judgement::Stopped(stop) => {
                 let words = stop.words(account, self.core.options.mode);
                 tracing::error!(%account, waiting,
                     "delivery stops, samples are kept, and it is tried every minute: {words}: {setback}");
             }
+            Judgement::Trouble { kind: Kind::Panicked, .. } => tracing::error!(%account, waiting,
+                "samples are kept, and delivered after a pause: {setback}"),
             _ => tracing::warn!(%account, waiting,
                 "samples cannot be delivered; they are kept and tried again: {setback}"),
         }
@@ -386,17 +349,18 @@ impl Courier {
     /// A request was stored.
     fn succeed(&mut self, samples: usize) {
         self.successes += 1;
-        self.failed_in_a_row = 0;
+        self.ward.succeed();
         self.limit = (self.limit * 2).min(BATCH_SAMPLES);
         self.drain.1 = 0;
-        self.core.ledger.requests_stored.inc();
-        self.core.ledger.stored.add(samples as u64);
+        self.core.books.requests_stored.inc();
+        self.core.books.stored.add(samples as u64);
         if let Some((since, judgement)) = self.setback.take() {
             self.backoff.reset();
             let waiting = self.core.outbox.level(self.account).waiting;
-            tracing::info!(account = %self.account, after = ?since.elapsed(), waiting,
+            let after = since.elapsed();
+            tracing::info!(account = %self.account, after = %format_args!("{after:.1?}"), waiting,
                 "samples are delivered again");
-            if judgement == Judgement::Stopped(Stop::Token) {
+            if judgement == Judgement::Stopped(Refusal::Token) {
                 self.core.token_is_good();
             }
             self.core.set_status(self.account, Status::Delivering);
@@ -405,16 +369,22 @@ impl Courier {
 }
 
 impl triage::Sender for Courier {
-    async fn send(&mut self, samples: &[Sample]) -> Result<(), ApiError> {
-        let result = {
+    async fn send(&mut self, samples: &[Sample]) -> Result<(), Unsent> {
+        let request = async {
             let _permit = self.core.requests.acquire().await;
+            self.good_tokens.mark_unchanged();
             self.core.api.store(self.account, samples).await
+        };
+        let result = tokio::select! {
+            biased;
+            result = request => result,
+            () = self.core.stopping() => return Err(Unsent::Stopping),
         };
         match &result {
             Ok(()) => self.succeed(samples.len()),
-            Err(_) => self.core.ledger.requests_failed.inc(),
+            Err(_) => self.core.books.requests_failed.inc(),
         }
-        result
+        Ok(result?)
     }
 }
 

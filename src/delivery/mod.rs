@@ -8,23 +8,26 @@
 
 mod backoff;
 mod batch;
+mod books;
 mod courier;
 #[cfg(feature = "testing")]
 pub mod internals;
-mod ledger;
 mod outbox;
-mod seldom;
 mod state;
 mod triage;
+mod ward;
 
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -34,11 +37,12 @@ pub(crate) use self::outbox::{Closed, OpenOutbox};
 pub use self::outbox::{Outbox, OutboxError};
 pub(crate) use self::state::{AccountState, DeliveryState, Drained, Status};
 
+use self::books::{Aside, Books, float};
 use self::courier::Courier;
-use self::ledger::{Ledger, float};
-use self::triage::Stop;
-use crate::backend::{AccountId, Api, DeliveryMode};
+use self::triage::Refusal;
+use crate::backend::{Api, DeliveryMode};
 use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 use crate::telemetry::MetricsText;
 
@@ -91,7 +95,7 @@ impl Delivery {
             clock,
             outbox,
             options,
-            ledger: Ledger::default(),
+            books: Books::default(),
             requests: Semaphore::new(REQUESTS_AT_ONCE),
             pace: Pace::new(options.backlog_per_second),
             good_tokens: watch::Sender::new(0),
@@ -122,18 +126,27 @@ impl Delivery {
         if samples.is_empty() {
             return Ok(());
         }
-        if *core.stop.borrow() {
+        if core.is_stopping() {
             return Err(Closed);
         }
-        core.ensure_courier(account);
         let count = samples.len() as u64;
+        if i64::try_from(account.get()).is_err() {
+            core.books.accepted.add(count);
+            for sample in samples {
+                let words = format!("no backend has an account {account}: ids end at {}", i64::MAX);
+                core.books.set_aside(account, &sample, Aside::NoAccount, words);
+            }
+            return Ok(());
+        }
+        core.ensure_courier(account);
         core.outbox.put(account, samples).await?;
-        core.ledger.accepted.add(count);
+        core.books.accepted.add(count);
         Ok(())
     }
 
     /// Delivers everything that waits, the backlog too, as fast as the backend takes it: until nothing is
-    /// left, until `grace` is over, or until there is no hope. Delivery goes on afterwards.
+    /// left, until `grace` is over, or until there is no hope and what is left is on disk. Delivery goes on
+    /// afterwards.
     pub(crate) async fn drain(&self, grace: Duration) -> Drained {
         let core = &self.0.core;
         let mut epoch = self.0.draining.lock().await;
@@ -154,8 +167,31 @@ impl Delivery {
         Drained::of(&self.state())
     }
 
-    /// Stops delivering and closes the outbox, so that another may open it.
+    /// Stops delivering and closes the outbox, so that another may open it. What couriers have in their hands
+    /// goes back into it first.
     pub(crate) async fn stop(&self) {
+        self.stop_within(None).await;
+    }
+
+    /// The same, for so long at most, if there is a limit. Returns whether all of it was done: if not, what was accepted is where it
+    /// was, on disk or only in memory.
+    pub(crate) async fn stop_within(&self, limit: impl Into<Option<Duration>>) -> bool {
+        let limit = limit.into();
+        let in_time = match limit {
+            Some(limit) => timeout(limit, self.close()).await.is_ok(),
+            None => {
+                self.close().await;
+                true
+            }
+        };
+        if !in_time {
+            tracing::warn!(?limit, "delivery did not stop in time: the outbox is left as it is");
+        }
+        self.0.core.changed();
+        in_time
+    }
+
+    async fn close(&self) {
         let core = &self.0.core;
         core.stop.send_replace(true);
         let couriers: Vec<_> = core.lanes().values_mut().filter_map(|lane| lane.courier.take()).collect();
@@ -163,7 +199,6 @@ impl Delivery {
             let _ = courier.await;
         }
         core.outbox.close().await;
-        core.changed();
     }
 
     /// How many samples wait for the backend.
@@ -188,7 +223,7 @@ impl Delivery {
         let waiting = waiting.values().sum();
         let in_memory = if core.outbox.file().is_some() { core.outbox.only_in_memory() } else { waiting };
         let refused =
-            |state: &AccountState| matches!(state.status, Status::Stopped { stop: Stop::Token, .. });
+            |state: &AccountState| matches!(state.status, Status::Stopped { stop: Refusal::Token, .. });
         DeliveryState {
             waiting,
             in_memory,
@@ -196,17 +231,19 @@ impl Delivery {
             oldest: if waiting == 0 { None } else { core.outbox.oldest() },
             file: core.outbox.file().map(Into::into),
             file_trouble: core.outbox.trouble(),
+            file_given_up: core.outbox.given_up(),
             token_refused: accounts.iter().any(refused),
             accounts,
-            accepted: core.ledger.accepted.get(),
-            stored: core.ledger.stored.get(),
+            accepted: core.books.accepted.get(),
+            stored: core.books.stored.get(),
             set_aside: core.set_aside().collect(),
-            set_aside_last: core.ledger.last_set_aside(),
+            set_aside_last: core.books.last_set_aside(),
             dropped: core.outbox.dropped().collect(),
         }
     }
 
     /// Waits until delivery fares as `enough` says.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn wait_for(&self, enough: impl Fn(&DeliveryState) -> bool) -> DeliveryState {
         let mut changes = self.0.core.changed.subscribe();
         loop {
@@ -222,7 +259,7 @@ impl Delivery {
     /// Writes what Prometheus is to know.
     pub(crate) fn write_metrics(&self, out: &mut MetricsText) {
         let core = &self.0.core;
-        core.ledger.write_metrics(out);
+        core.books.write_metrics(out);
         let families: [(_, _, BTreeMap<_, _>); 2] = [
             (
                 "grafolean_samples_set_aside_total",
@@ -264,7 +301,7 @@ pub(crate) struct Core {
     clock: Arc<dyn Clock>,
     outbox: OpenOutbox,
     options: DeliveryOptions,
-    ledger: Ledger,
+    books: Books,
     requests: Semaphore,
     pace: Pace,
     /// Counts how often the token became good again.
@@ -308,6 +345,17 @@ impl Core {
         self.changed.send_replace(());
     }
 
+    fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Returns when delivery is to stop.
+    async fn stopping(&self) {
+        let mut stop = self.stop.subscribe();
+        // What it hands out is a lock: it must not live on.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+
     fn drain(&self) -> u64 {
         self.drain.load(Relaxed)
     }
@@ -337,7 +385,7 @@ impl Core {
     }
 
     fn set_aside(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.ledger.set_aside_by_reason().chain([("damaged", self.outbox.damaged())])
+        self.books.set_aside_by_reason().chain([("damaged", self.outbox.damaged())])
     }
 }
 
@@ -366,12 +414,18 @@ impl Pace {
 }
 
 async fn sweep(core: Arc<Core>) {
-    let mut stop = core.stop.subscribe();
-    // The value that `wait_for` hands out is a lock: it must not live on while the outbox is swept.
     while tokio::select! {
-        _ = stop.wait_for(|stop| *stop) => false,
+        () = core.stopping() => false,
         () = tokio::time::sleep(SWEEP) => true,
     } {
-        core.outbox.sweep().await;
+        if let Err(panic) = AssertUnwindSafe(core.outbox.sweep()).catch_unwind().await {
+            let words = panic_message(&*panic);
+            tracing::error!("sweeping the outbox failed, which is a bug; it goes on in a minute: {words}");
+        }
     }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ledger::{SetAside, as_text};
-use super::triage::Stop;
-use crate::backend::AccountId;
-use crate::clock::Timestamp;
+use super::books::SetAside;
+use super::triage::Refusal;
+use crate::clock::{Timestamp, as_text};
+use crate::ids::AccountId;
 
 /// How delivery fares.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +27,8 @@ pub(crate) struct DeliveryState {
     pub(crate) file: Option<PathBuf>,
     /// Why it cannot be written.
     pub(crate) file_trouble: Option<String>,
+    /// Why it is not written any more until the bot is started again.
+    pub(crate) file_given_up: Option<String>,
     /// The backend does not know the bot's token: nothing is delivered.
     pub(crate) token_refused: bool,
     pub(crate) accounts: Vec<AccountState>,
@@ -38,12 +40,15 @@ pub(crate) struct DeliveryState {
 }
 
 impl DeliveryState {
-    /// Why nothing is delivered for an account until a person has done something, for each of them.
+    /// Why nothing is accepted, or delivered for an account, until a person has done something.
     pub(crate) fn stopped_because(&self) -> impl Iterator<Item = String> {
-        self.accounts.iter().filter_map(|account| match &account.status {
+        // An account for which nothing waits holds up nothing, however it ended.
+        let waiting = self.accounts.iter().filter(|account| account.waiting > 0);
+        let accounts = waiting.filter_map(|account| match &account.status {
             Status::Stopped { why, .. } => Some(why.clone()),
             Status::Delivering | Status::BackingOff { .. } => None,
-        })
+        });
+        self.file_given_up.clone().into_iter().chain(accounts)
     }
 }
 
@@ -72,7 +77,7 @@ pub(crate) enum Status {
     Stopped {
         #[serde(serialize_with = "as_text")]
         since: Timestamp,
-        stop: Stop,
+        stop: Refusal,
         why: String,
     },
 }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::batch::{Fate, Load};
-use crate::backend::{AccountId, ApiError, DeliveryMode};
+use crate::backend::{ApiError, DeliveryMode};
+use crate::ids::AccountId;
 
 /// Samples that may be refused singly, one after the other, before it is not believed any more that they are
 /// the bad ones: a wrong proxy that answers 400 to everything must not destroy data.
@@ -17,7 +18,7 @@ pub(crate) enum Judgement {
     /// A sample in it.
     Samples,
     /// This bot may not store.
-    Stopped(Stop),
+    Stopped(Refusal),
     /// The backend's, or the network's: it is tried again.
     Trouble {
         kind: Kind,
@@ -31,7 +32,7 @@ pub(crate) enum Judgement {
 /// Why this bot may not store. All of it needs a person.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Stop {
+pub(crate) enum Refusal {
     /// The backend does not know the token.
     Token,
     /// The bot was not granted this account's values.
@@ -40,7 +41,7 @@ pub(crate) enum Stop {
     Account,
 }
 
-impl Stop {
+impl Refusal {
     /// What a person has to know, and do.
     pub(crate) fn words(self, account: AccountId, mode: DeliveryMode) -> String {
         match self {
@@ -65,6 +66,8 @@ pub(crate) enum Kind {
     TooLarge,
     /// So many samples refused in a row that it cannot be the samples.
     RefusesAll,
+    /// Our own: the courier panicked.
+    Panicked,
 }
 
 /// Judges a failed request to store samples.
@@ -72,9 +75,9 @@ pub(crate) fn judge(error: &ApiError) -> Judgement {
     let trouble = |kind, smaller| Judgement::Trouble { kind, retry_after: None, smaller };
     match error {
         ApiError::Status { status: 400 | 422, .. } => Judgement::Samples,
-        ApiError::Status { status: 401, .. } => Judgement::Stopped(Stop::Token),
-        ApiError::Status { status: 403, .. } => Judgement::Stopped(Stop::Permission),
-        ApiError::Status { status: 404 | 410, .. } => Judgement::Stopped(Stop::Account),
+        ApiError::Status { status: 401, .. } => Judgement::Stopped(Refusal::Token),
+        ApiError::Status { status: 403, .. } => Judgement::Stopped(Refusal::Permission),
+        ApiError::Status { status: 404 | 410, .. } => Judgement::Stopped(Refusal::Account),
         ApiError::Status { status, retry_after, .. } => Judgement::Trouble {
             kind: Kind::Status(*status),
             retry_after: *retry_after,
@@ -95,6 +98,8 @@ pub(crate) struct Setback {
     pub(crate) words: String,
     /// What was being sent.
     pub(crate) range: Range<usize>,
+    /// Only these parcels fail: others pass, and delivery goes on with them.
+    pub(crate) local: bool,
 }
 
 impl fmt::Display for Setback {
@@ -106,22 +111,45 @@ impl fmt::Display for Setback {
                  of it, not the samples: {}",
                 self.words
             ),
+            Judgement::Trouble { kind: Kind::Panicked, .. } => {
+                write!(f, "delivery itself failed, which is a bug: {}", self.words)
+            }
             _ => f.write_str(&self.words),
         }
+    }
+}
+
+impl Setback {
+    /// The courier panicked: something in it is wrong, or in what it calls.
+    pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
+        let judgement = Judgement::Trouble { kind: Kind::Panicked, retry_after: None, smaller: false };
+        Self { judgement, words: super::panic_message(panic).to_owned(), range: 0..0, local: false }
+    }
+}
+
+/// Why a request stored nothing, as far as is known.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    Failed(ApiError),
+    /// Delivery stops: nobody waits for the answer.
+    Stopping,
+}
+
+impl From<ApiError> for Unsent {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
     }
 }
 
 /// One request at a time to store samples of one account.
 pub(crate) trait Sender {
     /// Sends the samples.
-    fn send(
-        &mut self,
-        samples: &[crate::sample::Sample],
-    ) -> impl Future<Output = Result<(), ApiError>> + Send;
+    fn send(&mut self, samples: &[crate::sample::Sample]) -> impl Future<Output = Result<(), Unsent>> + Send;
 }
 
 /// Sends a range of a load. Where a sample in it is refused, halves are sent until it is alone: `k` bad ones
-/// among `n` cost about `2 k log2 n` requests. `in_a_row` counts samples refused since one was stored.
+/// among `n` cost about `2 k log2 n` requests. `in_a_row` counts samples refused since one was stored. Ends
+/// early, with what was not stored still waiting, when delivery stops.
 pub(crate) async fn send(
     sender: &mut impl Sender,
     load: &mut Load,
@@ -150,15 +178,19 @@ pub(crate) async fn send(
             parts.extend(halves(part, refused));
             continue;
         }
-        let Err(error) = sender.send(&load.samples[part.clone()]).await else {
-            load.set(part, Fate::Stored);
-            *in_a_row = 0;
-            continue;
+        let error = match sender.send(&load.samples[part.clone()]).await {
+            Ok(()) => {
+                load.set(part, Fate::Stored);
+                *in_a_row = 0;
+                continue;
+            }
+            Err(Unsent::Stopping) => return Ok(()),
+            Err(Unsent::Failed(error)) => error,
         };
         let judgement = judge(&error);
         if judgement != Judgement::Samples {
             load.set(part.clone(), Fate::Failed);
-            return Err(Setback { judgement, words: error.to_string(), range: part });
+            return Err(Setback { judgement, words: error.to_string(), range: part, local: false });
         }
         if part.len() > 1 {
             parts.extend(halves(part, refused));
@@ -170,7 +202,7 @@ pub(crate) async fn send(
         load.refused.push((part.start, error.to_string()));
         if *in_a_row >= REFUSED_IN_A_ROW {
             let judgement = Judgement::Trouble { kind: Kind::RefusesAll, retry_after: None, smaller: false };
-            return Err(Setback { judgement, words: error.to_string(), range: part });
+            return Err(Setback { judgement, words: error.to_string(), range: part, local: false });
         }
     }
     Ok(())
@@ -180,7 +212,7 @@ pub(crate) async fn send(
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::delivery::outbox::shelf::{Parcel, Seq};
+    use crate::delivery::outbox::parcel::{Parcel, Seq};
     use crate::sample::{Path, Sample};
 
     struct Strict {
@@ -189,10 +221,10 @@ mod tests {
     }
 
     impl Sender for Strict {
-        async fn send(&mut self, samples: &[Sample]) -> Result<(), ApiError> {
+        async fn send(&mut self, samples: &[Sample]) -> Result<(), Unsent> {
             self.requests += 1;
             let refused = samples.iter().any(|sample| self.bad.iter().any(|bad| bad == sample.path.as_str()));
-            if refused { Err(refusal(400)) } else { Ok(()) }
+            if refused { Err(refusal(400).into()) } else { Ok(()) }
         }
     }
 
@@ -241,9 +273,9 @@ mod tests {
     #[test]
     fn each_refusal_has_its_meaning() {
         assert_eq!(judge(&refusal(422)), Judgement::Samples);
-        assert_eq!(judge(&refusal(401)), Judgement::Stopped(Stop::Token));
-        assert_eq!(judge(&refusal(403)), Judgement::Stopped(Stop::Permission));
-        assert_eq!(judge(&refusal(404)), Judgement::Stopped(Stop::Account));
+        assert_eq!(judge(&refusal(401)), Judgement::Stopped(Refusal::Token));
+        assert_eq!(judge(&refusal(403)), Judgement::Stopped(Refusal::Permission));
+        assert_eq!(judge(&refusal(404)), Judgement::Stopped(Refusal::Account));
         for (status, may_be_the_size) in [(302, false), (429, false), (500, true), (503, false), (413, true)]
         {
             let Judgement::Trouble { smaller, .. } = judge(&refusal(status)) else { panic!("{status}") };

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::shutdown::Stop;
 use super::vitals::Vitals;
-use crate::backend::{Api, UserId, wire};
+use crate::backend::{Api, wire};
 use crate::error::{Chain, StartError};
+use crate::ids::UserId;
 
 /// The first wait, doubled each time up to the last: a backend that starts with us is there within seconds,
 /// and one that is down for long should not be knocked at all the time.
@@ -18,6 +19,13 @@ pub(crate) async fn connect(
     vitals: &Vitals,
     stop: &Stop,
 ) -> Result<Option<UserId>, StartError> {
+    tokio::select! {
+        connected = keep_trying(api, vitals) => connected.map(Some),
+        () = stop.draining() => Ok(None),
+    }
+}
+
+async fn keep_trying(api: &dyn Api, vitals: &Vitals) -> Result<UserId, StartError> {
     let mut wait = FIRST_WAIT;
     let mut said = String::new();
     loop {
@@ -26,7 +34,7 @@ pub(crate) async fn connect(
                 if !said.is_empty() {
                     tracing::info!("the backend is ready");
                 }
-                return Ok(Some(user));
+                return Ok(user);
             }
             Err(Hurdle::Final(error)) => return Err(error),
             Err(Hurdle::Wait(reason)) => reason,
@@ -38,10 +46,8 @@ pub(crate) async fn connect(
         }
         // Up to a quarter more, so that many bots do not all knock at once.
         let jitter = wait.mul_f64(fastrand::f64() / 4.0);
-        tokio::select! {
-            () = tokio::time::sleep(wait + jitter) => wait = (wait * 2).min(LONGEST_WAIT),
-            () = stop.draining() => return Ok(None),
-        }
+        tokio::time::sleep(wait + jitter).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 

@@ -8,12 +8,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::dispatch::Ticket;
 use super::ledger::{Change, Outcome};
-use super::perform::Performer;
+use super::perform::{Performer, Progress};
 use super::reconcile::{Assignment, reconcile};
 use super::refresh::Refresher;
 use super::shutdown::Stop;
-use super::timetable::{Start, Ticket, Timetable};
+use super::timetable::{Start, Timetable};
 use super::vitals::{JobsQuery, JobsView, Vitals};
 use super::workers::Workers;
 use crate::clock::Timestamp;
@@ -28,11 +29,14 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const JUMP: Duration = Duration::from_secs(1);
 /// A run that is still there this long after its deadline keeps its thread: a deadline only works at an await.
 const BLOCKED_AFTER: Duration = Duration::from_secs(5);
+/// A run may not take longer, whatever it says: a year is for ever.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(366 * 86_400);
 /// Without one of its own, a job's deadline is its shortest interval, but no less than this.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A run that is under way.
 struct UnderWay {
+    progress: Arc<Progress>,
     limit: Duration,
     deadline: Instant,
     started: Timestamp,
@@ -42,13 +46,13 @@ struct UnderWay {
 }
 
 pub(crate) struct Control<C: Collector> {
-    pub(crate) table: Timetable<Assignment<C::Task>>,
-    pub(crate) performer: Arc<Performer<C>>,
-    pub(crate) refresher: Refresher<C>,
-    pub(crate) workers: Arc<Workers>,
-    pub(crate) vitals: Arc<Vitals>,
-    pub(crate) cancel: watch::Sender<bool>,
-    pub(crate) queries: mpsc::Receiver<JobsQuery>,
+    table: Timetable<Assignment<C::Task>>,
+    performer: Arc<Performer<C>>,
+    refresher: Refresher<C>,
+    workers: Arc<Workers>,
+    vitals: Arc<Vitals>,
+    cancel: watch::Sender<bool>,
+    queries: mpsc::Receiver<JobsQuery>,
     under_way: HashMap<Ticket, UnderWay>,
     report: mpsc::UnboundedSender<(Ticket, Outcome)>,
     finished: mpsc::UnboundedReceiver<(Ticket, Outcome)>,
@@ -56,6 +60,8 @@ pub(crate) struct Control<C: Collector> {
     next_check: Instant,
     problems: Warnings,
     said: Throttle,
+    /// That there is nothing to do was said.
+    nothing_said: bool,
 }
 
 impl<C: Collector> Control<C> {
@@ -86,6 +92,7 @@ impl<C: Collector> Control<C> {
             next_check: last_look.1,
             problems: Warnings::default(),
             said: Throttle::new(20, Duration::from_secs(10)),
+            nothing_said: false,
         }
     }
 
@@ -103,11 +110,10 @@ impl<C: Collector> Control<C> {
             while let Some(start) = self.table.start_next() {
                 self.start(start);
             }
-            self.check_deadlines();
+            self.check_now_and_then();
             self.publish();
             let pause = self.pause();
             tokio::select! {
-                biased;
                 () = &mut draining => return,
                 // Many at a time: one turn of the loop serves them all.
                 _ = self.finished.recv_many(&mut finished, 1_024) => {
@@ -176,20 +182,23 @@ impl<C: Collector> Control<C> {
         let Assignment { task, timeout, .. } = &entry.payload;
         let shortest =
             entry.intervals().first().map_or(Duration::ZERO, |shortest| Interval::as_duration(*shortest));
-        let limit = timeout.unwrap_or(shortest.max(SHORTEST_DEADLINE));
+        let limit = timeout.unwrap_or(shortest.max(SHORTEST_DEADLINE)).min(LONGEST_DEADLINE);
         let (ticket, missed) = (start.ticket, start.missed);
+        let progress = Arc::<Progress>::default();
         let run = {
-            let (performer, finished) = (self.performer.clone(), self.report.clone());
+            let (performer, finished, progress) =
+                (self.performer.clone(), self.report.clone(), progress.clone());
             let (id, task) = (entry.id.clone(), task.clone());
             async move {
-                let outcome = performer.perform(start, id, task, limit).await;
+                let outcome = performer.perform(start, id, task, limit, &progress).await;
                 // The loop is gone only when the bot has stopped.
                 let _ = finished.send((ticket, outcome));
             }
         };
         let task = self.workers.spawn(run).abort_handle();
         let (started, deadline) = (self.last_look.0, Instant::now() + limit);
-        self.under_way.insert(ticket, UnderWay { limit, deadline, started, missed, task, blocked: false });
+        let run = UnderWay { progress, limit, deadline, started, missed, task, blocked: false };
+        self.under_way.insert(ticket, run);
     }
 
     fn finish(&mut self, ticket: Ticket, outcome: Outcome) {
@@ -209,15 +218,25 @@ impl<C: Collector> Control<C> {
         }
     }
 
+    /// What need not be looked at in every turn.
+    fn check_now_and_then(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_check {
+            self.next_check = now + HEARTBEAT;
+            self.check_deadlines(now);
+            self.refresher.give_up_if_blocked();
+            if let Some(more) = self.said.rest() {
+                tracing::warn!("{more} more jobs began to fail or were well again; /jobs names them");
+            }
+        }
+    }
+
     /// A run that blocks its thread gives no word of itself: it is written down as failed, and lets others run
     /// in its place. Its own job has to wait for it.
-    fn check_deadlines(&mut self) {
-        let now = Instant::now();
-        if now < self.next_check {
-            return;
-        }
-        self.next_check = now + HEARTBEAT;
-        let hangs = |run: &UnderWay| !run.blocked && now.duration_since(run.deadline) > BLOCKED_AFTER;
+    fn check_deadlines(&mut self, now: Instant) {
+        let hangs = |run: &UnderWay| {
+            !run.blocked && run.progress.is_performing() && now.duration_since(run.deadline) > BLOCKED_AFTER
+        };
         let hanging: Vec<_> = self.under_way.iter().filter(|(_, run)| hangs(run)).map(|(t, _)| *t).collect();
         for ticket in hanging {
             let Some(run) = self.under_way.get_mut(&ticket) else { continue };
@@ -241,6 +260,9 @@ impl<C: Collector> Control<C> {
         let Some(more) = self.said.say() else { return };
         match change {
             Change::StartedFailing(error) => tracing::warn!("job {id} fails: {error}{more}"),
+            Change::Unfit(what) => {
+                tracing::warn!("job {id} measures what cannot be delivered: {what}{more}");
+            }
             Change::WellAgain(failing) => {
                 let runs = failing.runs;
                 tracing::info!(
@@ -252,12 +274,23 @@ impl<C: Collector> Control<C> {
     }
 
     fn take_over(&mut self, jobs: Vec<crate::job::Job<C::Task>>) {
-        let now = self.performer.clock.now().as_millis();
+        let now = self.look_at_clock().as_millis();
+        // Ticks up to this moment belong to the old intervals.
+        self.table.advance(now);
         let changes = reconcile(&mut self.table, now, jobs);
-        if changes.added + changes.replanned + changes.removed > 0 {
-            let (added, replanned, removed) = (changes.added, changes.replanned, changes.removed);
-            tracing::info!("jobs: {added} new, {replanned} with new intervals, {removed} gone");
+        let counts =
+            [(changes.added, "new"), (changes.replanned, "with new intervals"), (changes.removed, "gone")];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let changed: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+        let total = self.table.len();
+        if !changed.is_empty() {
+            tracing::info!("jobs: {total} ({})", changed.join(", "));
+        } else if total == 0 && !self.nothing_said {
+            tracing::info!(
+                "jobs: none; nothing is configured for this bot, and its `check` command says what it sees"
+            );
         }
+        self.nothing_said = total == 0;
         self.problems.look(changes.problems);
     }
 

@@ -2,7 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::timetable::{Slot, Ticket};
+/// A job's place in the timetable. Places are used again; a [`Ticket`] is not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Slot(pub(crate) u32);
+
+/// One stay of a job in its slot: tells a job from the one that had the slot before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) slot: Slot,
+    pub(crate) generation: u32,
+}
 
 /// How much may happen at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +70,11 @@ impl Queue {
     /// How many are due and wait for their turn.
     pub(crate) fn waiting(&self) -> usize {
         self.ready.len() + self.waiting_in_lanes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lane_held_by(&self, ticket: Ticket) -> Option<&str> {
+        self.running.get(&ticket).copied().flatten().map(|index| &*self.lanes[index].name)
     }
 
     /// A due job waits from now on.

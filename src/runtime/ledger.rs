@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, as_text};
 use crate::error::{Chain, JobError};
 use crate::telemetry::{Counter, Histogram, MetricsText};
 
@@ -16,6 +16,7 @@ pub(crate) struct Ledger {
     missed: u64,
     last: Option<LastRun>,
     failing: Option<Failing>,
+    unfit: Option<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -45,10 +46,12 @@ pub(crate) struct Outcome {
 }
 
 /// What a run gave.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Measured {
     pub(crate) samples: usize,
+    /// Values that can never be delivered, and the first of them in words.
     pub(crate) unfit: usize,
+    pub(crate) example: Option<Box<str>>,
 }
 
 /// A change that is worth a line in the log.
@@ -56,6 +59,8 @@ pub(crate) struct Measured {
 pub(crate) enum Change {
     StartedFailing(Box<str>),
     WellAgain(Failing),
+    /// It measures something that can never be delivered.
+    Unfit(Box<str>),
 }
 
 /// Enough of an error to understand it; errors may quote what a device sent.
@@ -69,7 +74,12 @@ impl Ledger {
         let samples = outcome.result.as_ref().map_or(0, |measured| measured.samples);
         self.last = Some(LastRun { started: outcome.started, seconds: outcome.took.as_secs_f64(), samples });
         match &outcome.result {
-            Ok(_) => self.failing.take().map(Change::WellAgain),
+            Ok(measured) => {
+                let new = measured.example.as_ref().filter(|example| self.unfit.as_ref() != Some(*example));
+                let unfit = new.cloned().map(Change::Unfit);
+                self.unfit.clone_from(&measured.example);
+                self.failing.take().map(Change::WellAgain).or(unfit)
+            }
             Err(error) => {
                 self.failures += 1;
                 let error: Box<str> =
@@ -96,6 +106,7 @@ impl Ledger {
             missed_ticks: self.missed,
             last_run: self.last,
             failing: self.failing.clone(),
+            unfit: self.unfit.clone(),
         }
     }
 }
@@ -108,13 +119,7 @@ pub(crate) struct LedgerView {
     missed_ticks: u64,
     last_run: Option<LastRun>,
     failing: Option<Failing>,
-}
-
-pub(crate) fn as_text<T: std::fmt::Display, S: serde::Serializer>(
-    value: &T,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
+    unfit: Option<Box<str>>,
 }
 
 /// All runs of all jobs, counted.

@@ -48,14 +48,14 @@ pub(crate) async fn perform_once<C: Collector>(
                 let now = clock.now();
                 let limit = job.timeout.unwrap_or(DEADLINE);
                 let run = Run::new(job.id.clone(), job.task, now, now, 0, job.intervals, Cancel::never());
-                results.push((index, job.id, within(limit, bot.perform(&run)).await));
+                results.push((index, job.id, within(limit, || bot.perform(&run)).await));
             }
             results
         });
     }
     let mut results: Vec<_> = Vec::with_capacity(count);
     while let Some(lane) = running.join_next().await {
-        // Panics are caught inside, and nobody cancels: there is no error to be had here.
+        // What a collector panics with is caught in `within`, and nobody cancels: there is no error to be had here.
         results.extend(lane.into_iter().flatten());
     }
     results.sort_by_key(|(index, ..)| *index);

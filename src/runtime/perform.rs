@@ -1,7 +1,9 @@
 //! One run: its deadline, its panics, and its samples on their way to the outbox.
 
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -15,7 +17,24 @@ use crate::delivery::Delivery;
 use crate::error::JobError;
 use crate::job::{Cancel, Run};
 use crate::sample::{Samples, Unfit};
-use crate::telemetry::Throttle;
+
+/// How far a run is, for the loop to see.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(AtomicU8);
+
+const PERFORMING: u8 = 1;
+const HANDING_OVER: u8 = 2;
+
+impl Progress {
+    /// Whether the collector's own code is at work: neither waiting for a thread nor for the outbox.
+    pub(crate) fn is_performing(&self) -> bool {
+        self.0.load(Relaxed) == PERFORMING
+    }
+
+    fn reached(&self, phase: u8) {
+        self.0.store(phase, Relaxed);
+    }
+}
 
 /// What all runs share.
 pub(crate) struct Performer<C> {
@@ -24,7 +43,6 @@ pub(crate) struct Performer<C> {
     pub(crate) delivery: Delivery,
     pub(crate) cancel: Cancel,
     pub(crate) metrics: Arc<RunMetrics>,
-    pub(crate) unfit_said: Throttle,
 }
 
 impl<C: Collector> Performer<C> {
@@ -35,25 +53,31 @@ impl<C: Collector> Performer<C> {
         id: Arc<str>,
         task: Arc<C::Task>,
         limit: Duration,
+        progress: &Progress,
     ) -> Outcome {
+        progress.reached(PERFORMING);
         let started = self.clock.now();
         let due = Timestamp::from_micros(start.due.saturating_mul(1_000));
         self.metrics.start_lag.observe(started.since(due));
         let begun = Instant::now();
         let run =
             Run::new(id.clone(), task, due, started, start.missed, start.affecting, self.cancel.clone());
-        let result = match within(limit, self.bot.perform(&run)).await {
-            Ok(samples) => self.hand_over(&id, samples, started).await,
+        let result = match within(limit, || self.bot.perform(&run)).await {
+            Ok(samples) => {
+                progress.reached(HANDING_OVER);
+                self.hand_over(samples, started).await
+            }
             Err(error) => Err(error),
         };
         Outcome { started, took: begun.elapsed(), missed: start.missed, result }
     }
 
-    async fn hand_over(&self, id: &str, samples: Samples, started: Timestamp) -> Result<Measured, JobError> {
+    async fn hand_over(&self, samples: Samples, started: Timestamp) -> Result<Measured, JobError> {
         let account = samples.account();
         let (fit, unfit) = samples.stamp(started);
-        let measured = Measured { samples: fit.len(), unfit: unfit.len() };
-        self.name_unfit(id, &unfit);
+        let example =
+            unfit.first().map(|Unfit { path, reason }| format!("the value at {path:?}: {reason}").into());
+        let measured = Measured { samples: fit.len(), unfit: unfit.len(), example };
         if !fit.is_empty() {
             let accepted = self.delivery.accept(account, fit).await;
             accepted
@@ -61,30 +85,28 @@ impl<C: Collector> Performer<C> {
         }
         Ok(measured)
     }
-
-    fn name_unfit(&self, id: &str, unfit: &[Unfit]) {
-        for Unfit { path, reason } in unfit {
-            if let Some(more) = self.unfit_said.say() {
-                tracing::warn!("job {id}: the value at {path:?} is not delivered: {reason}{more}");
-            }
-        }
-    }
 }
 
-/// Awaits `future` until `limit`; a panic in it becomes an error.
-pub(crate) async fn within<T>(
+/// Awaits what `call` gives until `limit`. A panic becomes an error, wherever it comes from: the call itself, the
+/// future, or the future's end when its time is up.
+pub(crate) async fn within<T, F: Future<Output = Result<T, JobError>>>(
     limit: Duration,
-    future: impl Future<Output = Result<T, JobError>>,
+    call: impl FnOnce() -> F,
 ) -> Result<T, JobError> {
+    let panicked = |panic: Box<dyn Any + Send>| JobError::Panicked { message: panic_message(&*panic) };
     // What a panic may leave half-done is the collector's own; the loop shares none of it.
-    match tokio::time::timeout(limit, AssertUnwindSafe(future).catch_unwind()).await {
+    let mut future = Box::pin(AssertUnwindSafe(async move { call().await }).catch_unwind());
+    match tokio::time::timeout(limit, future.as_mut()).await {
         Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(JobError::Panicked { message: panic_message(&*panic) }),
-        Err(_) => Err(JobError::DeadlineExceeded { limit }),
+        Ok(Err(panic)) => Err(panicked(panic)),
+        Err(_) => match catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            Ok(()) => Err(JobError::DeadlineExceeded { limit }),
+            Err(panic) => Err(panicked(panic)),
+        },
     }
 }
 
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
 }

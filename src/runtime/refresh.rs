@@ -16,9 +16,14 @@ use crate::collector::Collector;
 use crate::context::Context;
 use crate::error::{Chain, FetchError};
 use crate::job::Job;
+use crate::settings::{LONGEST_REFRESH, SHORTEST_REFRESH};
 
 /// A look that takes longer than this hangs. Lists of 100,000 entities take the original backend minutes.
 const LONGEST_LOOK: Duration = Duration::from_secs(600);
+/// A look that is still there this long after its time keeps its thread.
+const BLOCKED_AFTER: Duration = Duration::from_secs(5);
+/// Looks that may keep a thread each; then none is tried any more.
+const MOST_BLOCKED: u32 = 3;
 /// After a look that failed, the next comes after this, then twice this, up to the usual interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
@@ -34,6 +39,8 @@ pub(crate) struct Refresher<C: Collector> {
     /// Failures in a row, and the reason that was said last.
     failures: u32,
     said: Option<String>,
+    /// Looks that never came back.
+    blocked: u32,
     under_way: Option<(Instant, oneshot::Receiver<Listed<C::Task>>)>,
 }
 
@@ -46,7 +53,19 @@ impl<C: Collector> Refresher<C> {
         interval: Duration,
     ) -> Self {
         let due = Instant::now();
-        Self { bot, context, clock, vitals, interval, due, failures: 0, said: None, under_way: None }
+        let interval = interval.clamp(SHORTEST_REFRESH, LONGEST_REFRESH);
+        Self {
+            bot,
+            context,
+            clock,
+            vitals,
+            interval,
+            due,
+            failures: 0,
+            said: None,
+            blocked: 0,
+            under_way: None,
+        }
     }
 
     /// Starts the next look if its time has come and none is under way.
@@ -81,19 +100,41 @@ impl<C: Collector> Refresher<C> {
                     tracing::info!("the configuration can be read again");
                 }
                 self.said = None;
-                if self.context.configs.report().failed.is_empty() {
+                let report = self.context.configs.report();
+                if report.failed.is_empty() {
                     self.failures = 0;
                 } else {
                     // The other accounts are served; those that failed should not wait a whole interval.
                     self.retry_sooner();
                 }
                 self.vitals.refreshed(self.clock.now(), took);
+                // An account that was read before goes on with what it had; one that never was is not served.
+                if let Some(unserved) = report.failed.iter().find(|account| account.never_read) {
+                    self.vitals.refresh_failed(&unserved.to_string());
+                }
                 Some(jobs)
             }
             Err(error) => {
                 self.failed(&error);
                 None
             }
+        }
+    }
+
+    fn retry_sooner(&mut self) {
+        let retry = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(self.interval);
+        self.failures = self.failures.saturating_add(1);
+        self.due = Instant::now() + retry;
+    }
+
+    /// A look that blocks its thread never comes back by itself: another is tried, a few times.
+    pub(crate) fn give_up_if_blocked(&mut self) {
+        let blocked = |began: Instant| began.elapsed() > LONGEST_LOOK + BLOCKED_AFTER;
+        if self.blocked < MOST_BLOCKED && self.under_way.as_ref().is_some_and(|(began, _)| blocked(*began)) {
+            self.blocked += 1;
+            self.under_way = None;
+            let why = "jobs() blocks its thread: use spawn_blocking for what cannot await";
+            self.failed(&FetchError::collector(why));
         }
     }
 
@@ -108,16 +149,9 @@ impl<C: Collector> Refresher<C> {
     }
 }
 
-impl<C: Collector> Refresher<C> {
-    fn retry_sooner(&mut self) {
-        let retry = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(self.interval);
-        self.failures = self.failures.saturating_add(1);
-        self.due = Instant::now() + retry;
-    }
-}
-
 async fn look<C: Collector>(bot: &C, context: &Context) -> Listed<C::Task> {
-    match tokio::time::timeout(LONGEST_LOOK, AssertUnwindSafe(bot.jobs(context)).catch_unwind()).await {
+    let listed = AssertUnwindSafe(async { bot.jobs(context).await }).catch_unwind();
+    match tokio::time::timeout(LONGEST_LOOK, listed).await {
         Ok(Ok(listed)) => listed,
         Ok(Err(panic)) => {
             Err(FetchError::collector(format_args!("jobs() panicked: {}", panic_message(&*panic))))

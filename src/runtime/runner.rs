@@ -26,7 +26,7 @@ use crate::delivery::{Delivery, DeliveryOptions, Drained, Outbox};
 use crate::error::StartError;
 use crate::job::Cancel;
 use crate::settings::Settings;
-use crate::telemetry::{Throttle, health};
+use crate::telemetry::health;
 
 /// Runs at once, over all lanes, unless the bot or the operator says otherwise. Each may hold a socket; this
 /// stays far below the usual limit of 1,024 descriptors.
@@ -34,6 +34,9 @@ pub(crate) const DEFAULT_CONCURRENCY: usize = 256;
 /// How long runs under way may take after the first signal, and then again the delivery. Together they stay
 /// below the 30 s that container platforms wait before they kill.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// What "at once" may take: a disk that hangs does not hold up the end.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Runs a bot, with options. [`Collector::execute`] is this with all defaults.
 ///
@@ -141,17 +144,17 @@ impl<C: Collector> Runner<C> {
         };
         let delivery_options = DeliveryOptions { mode: settings.delivery, ..DeliveryOptions::default() };
         let delivery = Delivery::start(api.clone(), clock.clone(), outbox, delivery_options);
-        let (vitals, runs) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
+        let (vitals, run_metrics) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
         let context = Context::new(api.clone());
         let jobs = Arc::new(OnceLock::new());
-        let _health = match settings.health_addr {
+        let health = match settings.health_addr {
             None => None,
             Some(addr) => {
                 let report = BotReport {
                     bot: bot.clone(),
                     api: api.clone(),
                     vitals: vitals.clone(),
-                    runs: runs.clone(),
+                    runs: run_metrics.clone(),
                     delivery: delivery.clone(),
                     context: context.clone(),
                     jobs: jobs.clone(),
@@ -159,56 +162,58 @@ impl<C: Collector> Runner<C> {
                 Some(health::listen(addr, Arc::new(report)).await?)
             }
         };
+        // Kept until all is delivered: a request under way may still need what the threads of runs hold.
+        let mut crew = None;
         let connected = connect(&*api, &vitals, &stop).await?;
         if let Some(user) = connected {
             let context = context.of_user(user);
-            let workers = if share_runtime {
+            let runs = settings.max_concurrent_runs.unwrap_or(concurrency);
+            let threads = if share_runtime {
                 Workers::here()
             } else {
-                Workers::start().map_err(StartError::Threads)?
+                Workers::start(runs).map_err(StartError::Threads)?
             };
+            let workers = Arc::new(threads);
+            crew = Some(workers.clone());
             let (cancel, cancelled) = watch::channel(false);
             let performer = Performer {
                 bot: bot.clone(),
                 clock: clock.clone(),
                 delivery: delivery.clone(),
                 cancel: Cancel::new(cancelled),
-                metrics: runs,
-                unfit_said: Throttle::new(20, Duration::from_secs(10)),
+                metrics: run_metrics,
             };
             let interval = settings.jobs_refresh_interval;
             let refresher = Refresher::new(bot, context, clock, vitals.clone(), interval);
-            let limits = Limits { runs: settings.max_concurrent_runs.unwrap_or(concurrency) };
-            let table = Timetable::new(limits);
+            let table = Timetable::new(Limits { runs });
             // Questions come one at a time; more than a few at once can wait.
             let (asked, queries) = mpsc::channel(8);
             jobs.get_or_init(|| asked);
-            let mut control = Control::new(
-                table,
-                Arc::new(performer),
-                refresher,
-                Arc::new(workers),
-                vitals.clone(),
-                cancel,
-                queries,
-            );
+            let mut control =
+                Control::new(table, Arc::new(performer), refresher, workers, vitals.clone(), cancel, queries);
             vitals.working();
             control.run(&stop).await;
             vitals.idle("the bot is stopping");
             control.drain(grace, &stop).await;
         }
         flush(&delivery, grace, &stop).await;
+        drop(crew);
+        if let Some(health) = health {
+            health.stop().await;
+        }
         Ok(())
     }
 }
 
 /// Delivers what waits, as far as the time goes, and says what is left.
 async fn flush(delivery: &Delivery, grace: Duration, stop: &Stop) {
-    tokio::select! {
-        _ = delivery.drain(grace) => {}
-        () = stop.aborting() => {}
+    let limit = tokio::select! {
+        _ = delivery.drain(grace) => None,
+        () = stop.aborting() => Some(AT_ONCE),
+    };
+    if !delivery.stop_within(limit).await {
+        tracing::warn!("the outbox did not close within {AT_ONCE:?}; what it had taken is safe");
     }
-    delivery.stop().await;
     let left = Drained::of(&delivery.state());
     if left.in_memory == 0 {
         tracing::info!("stopped; {left}");

@@ -8,11 +8,11 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::ledger::{LedgerView, as_text};
+use super::ledger::LedgerView;
 use super::reconcile::Assignment;
 use super::timetable::{Entry, Timetable};
 use super::workers::Workers;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, as_text};
 use crate::telemetry::{Counter, Histogram, MetricsText};
 
 /// The loop turns every second; without a turn for this long it hangs.

@@ -6,7 +6,10 @@ use std::io;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// Fewer threads, and a few blocking runs would stop all others on a small machine.
+/// So many runs may block their threads at a time before the others have none. Threads that have nothing to do
+/// cost next to nothing.
+const MOST_THREADS: usize = 64;
+/// The look at the jobs needs one as well, however few runs there are.
 const FEWEST_THREADS: usize = 4;
 
 #[derive(Debug)]
@@ -17,11 +20,10 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Threads of their own.
-    pub(crate) fn start() -> io::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(FEWEST_THREADS, std::num::NonZeroUsize::get);
+    /// Threads of their own, for so many runs at once.
+    pub(crate) fn start(runs: usize) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(cores.max(FEWEST_THREADS))
+            .worker_threads(runs.clamp(FEWEST_THREADS, MOST_THREADS))
             .thread_name("perform")
             .enable_all()
             .build()?;

@@ -1,76 +1,32 @@
 //! `check`: what the bot finds when it looks at its surroundings, a line each.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::gather;
-use crate::backend::{AccountId, Api, ApiError, HttpApi, Resource, job_configs, wire};
+use super::{gather, log_settings};
+use crate::backend::config_cache::Account;
+use crate::backend::http::shown_url;
+use crate::backend::{Api, ApiError, DeliveryMode, HttpApi, Resource, job_configs, wire};
 use crate::clock::SystemClock;
 use crate::collector::Collector;
 use crate::context::Context;
 use crate::delivery::{Outbox, OutboxError};
 use crate::error::{Chain, StartError};
+use crate::finding::{Finding, Verdict};
+use crate::job::Job;
+use crate::schedule::Interval;
 use crate::settings::{Environment, Settings};
-
-/// One line of the report that `check` prints.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Finding {
-    /// How good that is.
-    pub verdict: Verdict,
-    /// What was looked at, in a word or two.
-    pub about: String,
-    /// What was found, and what to do where it is bad.
-    pub text: String,
-}
-
-/// How good a finding is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// As it should be.
-    Good,
-    /// The bot works, but somebody should look at this.
-    Doubtful,
-    /// The bot does not work like this.
-    Bad,
-}
-
-impl Finding {
-    /// All is well with `about`.
-    pub fn good(about: impl fmt::Display, text: impl fmt::Display) -> Self {
-        Self { verdict: Verdict::Good, about: about.to_string(), text: text.to_string() }
-    }
-
-    /// Somebody should look at `about`.
-    pub fn doubtful(about: impl fmt::Display, text: impl fmt::Display) -> Self {
-        Self { verdict: Verdict::Doubtful, ..Self::good(about, text) }
-    }
-
-    /// The bot does not work because of `about`.
-    pub fn bad(about: impl fmt::Display, text: impl fmt::Display) -> Self {
-        Self { verdict: Verdict::Bad, ..Self::good(about, text) }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            Verdict::Good => "ok  ",
-            Verdict::Doubtful => "warn",
-            Verdict::Bad => "FAIL",
-        };
-        write!(f, "{verdict}  {:<12}  {}", self.about, self.text)
-    }
-}
 
 /// A clock that is off by more than this puts values where nobody looks for them.
 const SKEW_SECONDS: f64 = 5.0;
 
 #[expect(clippy::print_stdout, reason = "the report is this command's output")]
 pub(super) async fn check<C: Collector>(
-    environment: &Environment,
+    environment: Result<Environment, StartError>,
     build: impl FnOnce(&Environment) -> Result<C, StartError>,
 ) -> ExitCode {
     let mut bad = 0;
@@ -83,8 +39,11 @@ pub(super) async fn check<C: Collector>(
         }
     };
     let mut problems = Vec::new();
+    // What can be known without the file is reported as well.
+    let environment = gather(environment, &mut problems).ok().flatten().unwrap_or_default();
     let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems);
-    let bot = gather(build(environment), &mut problems);
+    log_settings(&environment, &mut problems);
+    let bot = gather(build(&environment), &mut problems);
     report(problems.iter().map(|problem| Finding::bad("settings", problem)).collect());
     let bot = match bot {
         Ok(bot) => bot,
@@ -94,8 +53,10 @@ pub(super) async fn check<C: Collector>(
         }
     };
     if let Ok(Some(settings)) = settings {
-        report(vec![Finding::good("settings", format_args!("BACKEND_URL {}", settings.backend_url))]);
+        let backend = shown_url(&settings.backend_url);
+        report(vec![Finding::good("settings", format_args!("BACKEND_URL {backend}"))]);
         report(vec![data_dir(&settings)]);
+        report(health_addr(&settings).into_iter().collect());
         if let Some(bot) = &bot {
             report(bot.check().await);
         }
@@ -121,6 +82,13 @@ fn data_dir(settings: &Settings) -> Finding {
             "DATA_DIR=none: samples wait in memory, and are lost when the bot ends",
         );
     };
+    if !dir.join("outbox.sqlite").exists() {
+        // Whoever calls `check` need not be who runs the bot: nothing is made that would then be in its way.
+        return match probe(dir) {
+            Ok(()) => Finding::good("data", format_args!("{} can be written", dir.display())),
+            Err(error) => Finding::bad("data", format_args!("cannot write {}: {error}", dir.display())),
+        };
+    }
     match Outbox::sqlite(dir).open(&settings.backend_url, Arc::new(SystemClock)) {
         Ok(_) => Finding::good("data", format_args!("{} can be written", dir.display())),
         Err(OutboxError::InUse { .. }) => {
@@ -128,6 +96,25 @@ fn data_dir(settings: &Settings) -> Finding {
         }
         Err(error) => Finding::bad("data", Chain(&error)),
     }
+}
+
+/// Makes a file in the directory, or where the directory would be made, and removes it again.
+fn probe(dir: &Path) -> io::Result<()> {
+    let there = dir.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let file = there.join(format!(".grafolean-check-{}", std::process::id()));
+    std::fs::File::create_new(&file)?;
+    std::fs::remove_file(&file)
+}
+
+fn health_addr(settings: &Settings) -> Option<Finding> {
+    let addr = settings.health_addr?;
+    Some(match std::net::TcpListener::bind(addr) {
+        Ok(_) => Finding::good("health", format_args!("{addr} can be listened on")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Finding::doubtful("health", format_args!("{addr} is in use: by this bot, if it is running"))
+        }
+        Err(error) => Finding::bad("health", format_args!("cannot listen on {addr}: {error}")),
+    })
 }
 
 async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, findings: &mut Vec<Finding>) {
@@ -172,14 +159,12 @@ async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, fin
         .push(Finding::good("token", format_args!("bot {} ({name}), protocol {protocol}", profile.user_id)));
     match job_configs::accounts(&*api).await {
         Ok(accounts) if accounts.is_empty() => {
-            findings.push(Finding::doubtful(
-                "accounts",
-                "this bot may see none: give it permission to at least one",
-            ));
+            return findings
+                .push(Finding::bad("accounts", "this bot may see none: give it permission to at least one"));
         }
         Ok(accounts) => {
             for account in accounts {
-                look_at_account(&*api, account, findings).await;
+                look_at_account(&*api, &account, settings.delivery, findings).await;
             }
         }
         Err(error) => findings.push(Finding::bad("accounts", Chain(&error))),
@@ -192,35 +177,65 @@ async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, fin
         Ok(jobs) if jobs.is_empty() => {
             findings.push(Finding::doubtful("jobs", "none: nothing is configured for this bot"));
         }
-        Ok(jobs) => findings.push(Finding::good("jobs", format_args!("{} configured", jobs.len()))),
+        Ok(jobs) => {
+            findings.push(Finding::good("config", context.configs.report().summary()));
+            findings.extend(by_intervals(&jobs).into_iter().map(|line| Finding::good("jobs", line)));
+        }
         Err(error) => findings.push(Finding::bad("jobs", Chain(&error))),
     }
     findings.extend(context.problems().into_iter().map(|problem| Finding::doubtful("config", problem)));
 }
 
-async fn look_at_account(api: &dyn Api, account: AccountId, findings: &mut Vec<Finding>) {
-    let about = format!("account {account}");
+/// How many jobs run how often, the most first.
+fn by_intervals<T>(jobs: &[Job<T>]) -> Vec<String> {
+    let mut counts: BTreeMap<&[Interval], usize> = BTreeMap::new();
+    for job in jobs {
+        *counts.entry(job.intervals()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let line = |(intervals, count): (&[Interval], usize)| {
+        let every: Vec<_> = intervals.iter().map(ToString::to_string).collect();
+        if every.is_empty() {
+            format!("{count} never")
+        } else {
+            format!("{count} every {}", every.join(" and "))
+        }
+    };
+    counts.into_iter().map(line).collect()
+}
+
+async fn look_at_account(
+    api: &dyn Api,
+    account: &Account,
+    delivery: DeliveryMode,
+    findings: &mut Vec<Finding>,
+) {
+    let (id, name) = (account.id, &account.name);
+    let finding = |verdict, text: &dyn fmt::Display| Finding {
+        verdict,
+        ..Finding::good("account", format_args!("{id} ({name}): {text}"))
+    };
     let verdict = |what: &str, result: Result<(), ApiError>| match result {
         Ok(()) => None,
         Err(error) if error.status() == Some(403) => {
-            Some(Finding::bad(&about, format_args!("the bot lacks the permission to {what}")))
+            Some(finding(Verdict::Bad, &format_args!("the bot lacks the permission to {what}")))
         }
-        Err(error) => Some(Finding::bad(&about, format_args!("cannot {what}: {}", Chain(&error)))),
+        Err(error) => Some(finding(Verdict::Bad, &format_args!("cannot {what}: {}", Chain(&error)))),
     };
     let mut found = Vec::new();
     for (what, resource) in [
-        ("read entities (GET)", Resource::Entities(account)),
-        ("read credentials (GET)", Resource::Credentials(account)),
-        ("read sensors (GET)", Resource::Sensors(account)),
+        ("read entities (GET)", Resource::Entities(id)),
+        ("read credentials (GET)", Resource::Credentials(id)),
+        ("read sensors (GET)", Resource::Sensors(id)),
     ] {
         found.extend(verdict(what, api.get(resource).await.map(drop)));
     }
-    found.extend(verdict("store values (POST, PUT)", api.may_store(account).await));
+    let store = format!("store values ({})", delivery.method());
+    found.extend(verdict(&store, api.may_store(id).await));
     if found.is_empty() {
-        found.push(Finding::good(
-            &about,
-            "entities, credentials and sensors can be read, values can be stored",
-        ));
+        let all = "entities, credentials and sensors can be read, values can be stored";
+        found.push(finding(Verdict::Good, &all));
     }
     findings.extend(found);
 }

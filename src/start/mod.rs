@@ -5,15 +5,16 @@ mod once;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-pub use check::{Finding, Verdict};
-
+use crate::backend::Token;
+use crate::backend::http::shown_url;
 use crate::collector::Collector;
 use crate::error::{Chain, SettingProblem, StartError};
-use crate::runtime::{Runner, Stop};
-use crate::settings::{Environment, Settings, VARIABLES, Variable};
+use crate::runtime::{DEFAULT_CONCURRENCY, Runner, Stop};
+use crate::settings::{Environment, Settings, VARIABLES, Variable, own_name};
 use crate::telemetry::logging::{self, LogFilter, LogFormat};
 
 /// Runs a bot as a program: the whole of most `main` functions.
@@ -34,7 +35,7 @@ use crate::telemetry::logging::{self, LogFilter, LogFormat};
 /// }
 /// ```
 pub fn main<C: Collector>(bot: C) -> ExitCode {
-    Program::new(crate::settings::own_name(), env!("CARGO_PKG_VERSION")).main(|_| Ok(bot))
+    Program::new(own_name(), env!("CARGO_PKG_VERSION")).main(|_| Ok(bot))
 }
 
 /// A bot as a program: its name, its own variables and commands.
@@ -49,10 +50,12 @@ pub fn main<C: Collector>(bot: C) -> ExitCode {
 /// # }
 /// use grafoleancollector::{Program, Variable};
 ///
+/// const VARIABLES: &[Variable] = &[Variable::new("MY_UNIT", "metric", "metric or imperial")];
+///
 /// fn main() -> std::process::ExitCode {
 ///     Program::new("my-bot", env!("CARGO_PKG_VERSION"))
 ///         .about("Measures what I need")
-///         .variables(&[Variable::new("MY_UNIT", "metric", "metric or imperial")])
+///         .variables(VARIABLES)
 ///         .main(|_environment| Ok(MyBot))
 /// }
 /// ```
@@ -105,7 +108,8 @@ impl Program {
         self
     }
 
-    /// A command of its own. It is given all arguments, its name first, and needs neither settings nor backend.
+    /// A command of its own. It is given how it was called (`my-bot try`) and then its arguments, and needs neither
+    /// settings nor backend.
     pub fn command(
         mut self,
         name: &'static str,
@@ -131,17 +135,23 @@ impl Program {
                 return exit_code(error.exit_code());
             }
         };
-        if let Some((name, arguments)) = matches.subcommand()
-            && let Some(command) = self.commands.iter().find(|command| command.name == name)
-        {
-            let rest = arguments.get_many::<OsString>("arguments").into_iter().flatten().cloned();
-            return (command.run)(std::iter::once(name.into()).chain(rest).collect());
+        match matches.subcommand() {
+            Some(("help", asked)) => return self.help(asked.get_one::<String>("command")),
+            Some((name, arguments)) => {
+                if let Some(command) = self.own_command(name) {
+                    let rest = arguments.get_many::<OsString>("arguments").into_iter().flatten().cloned();
+                    return self.run_own(command, rest);
+                }
+            }
+            None => {}
         }
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return self.refuse(&StartError::Threads(error)),
         };
         let done = runtime.block_on(self.act(&matches, build));
+        // Whatever still blocks a thread, such as a name server that does not answer, is not waited for.
+        runtime.shutdown_background();
         done.unwrap_or_else(|error| self.refuse(&error))
     }
 
@@ -150,58 +160,103 @@ impl Program {
         C: Collector,
         B: FnOnce(&Environment) -> Result<C, StartError>,
     {
-        let environment = Environment::load()?;
+        let environment = Environment::load();
         match matches.subcommand() {
-            Some(("check", _)) => Ok(check::check(&environment, build).await),
+            Some(("check", _)) => Ok(check::check(environment, build).await),
             Some(("once", arguments)) => {
-                let (settings, bot) = ready(&environment, build)?;
+                let (settings, bot) = ready(&environment?, build)?;
                 once::once(bot, settings, self.concurrency, arguments.get_flag("json")).await
             }
             _ => {
-                let (settings, bot) = ready(&environment, build)?;
+                let (settings, bot) = ready(&environment?, build)?;
+                let backend = shown_url(&settings.backend_url);
                 let mut runner = Runner::new(bot, settings);
                 if let Some(runs) = self.concurrency {
                     runner = runner.concurrency(runs);
                 }
-                tracing::info!("{} {}", self.name, self.version);
+                tracing::info!("{} {}, for the backend at {backend}", self.name, self.version);
                 runner.run_until(Stop::on_signals()).await.map(|()| ExitCode::SUCCESS)
+            }
+        }
+    }
+
+    fn own_command(&self, name: &str) -> Option<&OwnCommand> {
+        self.commands.iter().find(|command| command.name == name)
+    }
+
+    fn run_own(&self, command: &OwnCommand, arguments: impl Iterator<Item = OsString>) -> ExitCode {
+        let called = format!("{} {}", self.name, command.name).into();
+        (command.run)(std::iter::once(called).chain(arguments).collect())
+    }
+
+    /// `help`, or `help <command>`: the same as `--help` there.
+    fn help(&self, about: Option<&String>) -> ExitCode {
+        if let Some(command) = about.and_then(|name| self.own_command(name)) {
+            return self.run_own(command, std::iter::once("--help".into()));
+        }
+        let path = std::iter::once(self.name.as_str()).chain(about.map(String::as_str));
+        match self.arguments().try_get_matches_from(path.chain(["--help"])) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(help) => {
+                let _ = help.print();
+                exit_code(help.exit_code())
             }
         }
     }
 
     fn arguments(&self) -> Command {
         let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object a line");
+        let about_commands = Arg::new("command").value_name("COMMAND").help("One of the commands above");
         let command = Command::new(self.name.clone())
+            .disable_help_subcommand(true)
             .version(self.version)
             .about(self.about)
             .after_help(self.environment_help())
             .subcommand(Command::new("run").about("Serve until SIGINT or SIGTERM (the default)"))
             .subcommand(
-                Command::new("check").about("Report on settings, backend, token, permissions and jobs"),
+                Command::new("check")
+                    .about("Report on settings, backend, token, permissions and jobs")
+                    .after_help("Exit code: 0 the bot can work, 1 something has to be mended"),
             )
             .subcommand(
-                Command::new("once").about("Do every job once, print the samples, deliver nothing").arg(json),
+                Command::new("once")
+                    .about("Do every job once, print the samples, deliver nothing")
+                    .after_help(
+                        "Exit code: 0 all jobs went well, 1 some failed, 78 a setting has to be mended",
+                    )
+                    .arg(json),
             );
-        self.commands.iter().fold(command, |command, own| {
+        let command = self.commands.iter().fold(command, |command, own| {
             // Its arguments are its own to read, --help among them.
             let all = Arg::new("arguments").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true);
             let all = all.value_parser(clap::value_parser!(OsString));
             command.subcommand(Command::new(own.name).about(own.about).disable_help_flag(true).arg(all))
-        })
+        });
+        command.subcommand(Command::new("help").about("Tell how to call a command").arg(about_commands))
     }
 
     fn environment_help(&self) -> String {
         let mut help = String::from("Environment (also from a .env file):");
-        for Variable { name, default, meaning, .. } in VARIABLES.iter().chain(self.variables) {
-            let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+        for Variable { name, default, meaning, .. } in VARIABLES.iter().chain(self.variables).copied() {
+            let default = match name {
+                "DATA_DIR" => format!("$STATE_DIRECTORY, else $XDG_STATE_HOME/{}", own_name()),
+                "MAX_CONCURRENT_RUNS" => self.concurrency.unwrap_or(DEFAULT_CONCURRENCY).to_string(),
+                _ => default.to_owned(),
+            };
+            let default = if default.is_empty() { default } else { format!(" [{default}]") };
             help.push_str(&format!("\n  {name:<22} {meaning}{default}"));
         }
-        help
+        help + "\n\nExit code: 0 ended as told, 1 a failure, 2 wrong arguments, 78 a person has to change something"
     }
 
     fn refuse(&self, error: &StartError) -> ExitCode {
         for line in Chain(error).to_string().lines() {
-            say(&format!("{}: {line}", self.name));
+            if logging::is_json() {
+                // Whoever reads the log is a program.
+                tracing::error!("{line}");
+            } else {
+                say(&format!("{}: {line}", self.name));
+            }
         }
         ExitCode::from(error.exit_code())
     }
@@ -214,7 +269,11 @@ fn ready<C: Collector>(
 ) -> Result<(Settings, C), StartError> {
     let mut problems = Vec::new();
     let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems)?;
-    start_logging(environment, settings.as_ref(), &mut problems);
+    if let Some((filter, format)) = log_settings(environment, &mut problems) {
+        let token = settings.as_ref().map_or_else(|| Token::new(""), |settings| settings.token.clone());
+        // It fails only where the program has set up logging of its own, which is then used.
+        let _ = logging::start(filter, format, token);
+    }
     let bot = gather(build(environment), &mut problems)?;
     match (settings, bot) {
         (Some(settings), Some(bot)) if problems.is_empty() => Ok((settings, bot)),
@@ -239,20 +298,30 @@ fn gather<T>(
     }
 }
 
-fn start_logging(environment: &Environment, settings: Option<&Settings>, problems: &mut Vec<SettingProblem>) {
-    let filter = environment.get("LOG").unwrap_or_else(|| "info".to_owned()).parse::<LogFilter>();
-    let format = environment.get("LOG_FORMAT").unwrap_or_else(|| "text".to_owned()).parse::<LogFormat>();
-    if filter.is_err() {
-        problems
-            .push(SettingProblem::new("LOG", "expected error, warn, info, debug, trace, or target=level,…"));
+fn log_settings(
+    environment: &Environment,
+    problems: &mut Vec<SettingProblem>,
+) -> Option<(LogFilter, LogFormat)> {
+    const LEVELS: &str = "error, warn, info, debug, trace, or target=level,…";
+    let filter = parsed(environment, "LOG", "info", LEVELS, problems);
+    let format = parsed(environment, "LOG_FORMAT", "text", "text or json", problems);
+    Some((filter?, format?))
+}
+
+fn parsed<T: FromStr>(
+    environment: &Environment,
+    name: &'static str,
+    default: &str,
+    expected: &str,
+    problems: &mut Vec<SettingProblem>,
+) -> Option<T> {
+    let text = environment.get(name);
+    let text = text.as_deref().unwrap_or(default).trim();
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        problems.push(SettingProblem::new(name, format_args!("expected {expected}, got {text:?}")));
     }
-    if format.is_err() {
-        problems.push(SettingProblem::new("LOG_FORMAT", "expected text or json"));
-    }
-    if let (Ok(filter), Ok(format), Some(settings)) = (filter, format, settings) {
-        // It fails only where the program has set up logging of its own, which is then used.
-        let _ = logging::start(filter, format, settings.token.clone());
-    }
+    parsed
 }
 
 #[expect(clippy::print_stderr, reason = "a program says on standard error why it does not start")]

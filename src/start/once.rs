@@ -14,15 +14,19 @@ use crate::runtime::{DEFAULT_CONCURRENCY, Stop, Vitals, connect, perform_once};
 use crate::sample::Samples;
 use crate::settings::Settings;
 
+/// The exit code of a shell's child that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
 pub(super) async fn once<C: Collector>(
     bot: C,
     settings: Settings,
     concurrency: Option<usize>,
     json: bool,
 ) -> Result<ExitCode, StartError> {
+    let stop = Stop::on_signals();
     let clock = Arc::new(SystemClock);
     let api = Arc::new(HttpApi::of(&settings, clock.clone())?);
-    let Some(user) = connect(&*api, &Vitals::new(), &Stop::on_signals()).await? else {
+    let Some(user) = connect(&*api, &Vitals::new(), &stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
     let context = Context::new(api).of_user(user);
@@ -37,9 +41,13 @@ pub(super) async fn once<C: Collector>(
     };
     if jobs.is_empty() {
         say("nothing is configured for this bot: `check` says what it sees");
+        return Ok(ExitCode::SUCCESS);
     }
     let concurrency = settings.max_concurrent_runs.or(concurrency).unwrap_or(DEFAULT_CONCURRENCY);
-    let results = perform_once(Arc::new(bot), clock, jobs, concurrency).await;
+    let results = tokio::select! {
+        results = perform_once(Arc::new(bot), clock, jobs, concurrency) => results,
+        () = stop.draining() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
     let failed = results.iter().filter(|(_, result)| result.is_err()).count();
     let printed = print(io::stdout().lock(), &results, json);
     match printed {
@@ -60,13 +68,12 @@ pub(super) async fn once<C: Collector>(
 type Results = [(Arc<str>, Result<Samples, JobError>)];
 
 fn print(mut out: impl Write, results: &Results, json: bool) -> io::Result<()> {
-    let widest = |results: &Results| {
-        let samples = results.iter().filter_map(|(_, result)| result.as_ref().ok());
-        samples.flat_map(Samples::iter).map(|(path, _)| path.as_str().len()).max().unwrap_or(4)
-    };
-    let width = widest(results);
-    if !json {
-        writeln!(out, "{:<12} {:>10}  {:<width$}  value", "job", "account", "path")?;
+    let samples = results.iter().filter_map(|(_, result)| result.as_ref().ok());
+    let paths = samples.flat_map(Samples::iter).map(|(path, _)| path.as_str().len());
+    let path_width = paths.max().unwrap_or_default();
+    let id_width = results.iter().map(|(id, _)| id.len()).max().unwrap_or_default().max("job".len());
+    if !json && path_width > 0 {
+        writeln!(out, "{:<id_width$}  {:>10}  {:<path_width$}  value", "job", "account", "path")?;
     }
     for (id, result) in results {
         match result {
@@ -77,7 +84,7 @@ fn print(mut out: impl Write, results: &Results, json: bool) -> io::Result<()> {
                         let line = serde_json::json!({"job": &**id, "account": account, "path": path.as_str(), "value": value});
                         writeln!(out, "{line}")?;
                     } else {
-                        writeln!(out, "{id:<12} {account:>10}  {path:<width$}  {value}")?;
+                        writeln!(out, "{id:<id_width$}  {account:>10}  {path:<path_width$}  {value}")?;
                     }
                 }
                 for unfit in samples.unfit() {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
@@ -54,6 +55,14 @@ impl FromStr for LogFilter {
     }
 }
 
+/// Whether lines are written as JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether lines are written as JSON: then nothing else may be.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Relaxed)
+}
+
 /// Starts logging for the whole process.
 pub(crate) fn start(filter: LogFilter, format: LogFormat, token: Token) -> Result<(), TryInitError> {
     let writer = Redacting { token };
@@ -61,11 +70,13 @@ pub(crate) fn start(filter: LogFilter, format: LogFormat, token: Token) -> Resul
     match format {
         LogFormat::Text => registry
             .with(tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(writer))
-            .try_init(),
+            .try_init()?,
         LogFormat::Json => {
-            registry.with(tracing_subscriber::fmt::layer().json().with_writer(writer)).try_init()
+            registry.with(tracing_subscriber::fmt::layer().json().with_writer(writer)).try_init()?;
         }
     }
+    JSON.store(format == LogFormat::Json, Relaxed);
+    Ok(())
 }
 
 /// A last line of defence: errors have no token in them already, but a library's trace line may.

@@ -31,8 +31,20 @@ impl Throttle {
         Self { lines, window, state: Mutex::default() }
     }
 
+    /// How many lines were not logged, when nothing has been let through for a while: somebody should say so.
+    pub(crate) fn rest(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let over = state.began.is_some_and(|began| Instant::now().duration_since(began) >= self.window);
+        (over && state.unsaid > 0).then(|| std::mem::take(&mut state.unsaid))
+    }
+
     /// Whether this line may be logged, and how many were not.
     pub(crate) fn say(&self) -> Option<Unsaid> {
+        self.say_all(1)
+    }
+
+    /// The same for a line that stands for so many events: those are counted then, not the lines.
+    pub(crate) fn say_all(&self, events: u64) -> Option<Unsaid> {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Instant::now();
         if state.began.is_none_or(|began| now.duration_since(began) >= self.window) {
@@ -40,11 +52,17 @@ impl Throttle {
             state.said = 0;
         }
         if state.said == self.lines {
-            state.unsaid += 1;
+            state.unsaid += events;
             return None;
         }
         state.said += 1;
         Some(Unsaid(std::mem::take(&mut state.unsaid)))
+    }
+}
+
+impl Unsaid {
+    pub(crate) const fn count(self) -> u64 {
+        self.0
     }
 }
 
@@ -67,7 +85,19 @@ mod tests {
         assert_eq!(throttle.say(), Some(Unsaid(0)));
         assert_eq!(throttle.say(), Some(Unsaid(0)));
         assert_eq!((throttle.say(), throttle.say()), (None, None));
+        assert_eq!(throttle.rest(), None);
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(throttle.say(), Some(Unsaid(2)));
+        assert_eq!((throttle.say(), throttle.say()), (Some(Unsaid(0)), None));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!((throttle.rest(), throttle.rest()), (Some(1), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_may_stand_for_many_events() {
+        let throttle = Throttle::new(1, Duration::from_secs(10));
+        assert_eq!((throttle.say_all(5), throttle.say_all(7)), (Some(Unsaid(0)), None));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(throttle.say_all(3).map(Unsaid::count), Some(7));
     }
 }

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 
 use super::grafolean::{FakeGrafolean, Reply};
 use super::state::Ask;
-use crate::backend::{AccountId, Api, ApiError, DeliveryMode, Resource, wire};
+use crate::backend::{Api, ApiError, DeliveryMode, Resource, wire};
 use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// A Grafolean backend in memory, spoken to without a socket: with paused time, hours of a bot's life pass in
@@ -76,6 +77,12 @@ impl FakeApi {
         self.clock.clone()
     }
 
+    async fn ask_to_store(&self, account: AccountId, body: &[u8]) -> Result<(), ApiError> {
+        let path = format!("accounts/{account}/values");
+        let answer = self.ask("PUT", &path, body).await?;
+        wire::stored(&answer).map_err(|reason| ApiError::Malformed { request: format!("PUT {path}"), reason })
+    }
+
     async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, ApiError> {
         let request = format!("{method} {path}");
         let path = format!("/{path}");
@@ -123,11 +130,11 @@ impl Api for FakeApi {
 
     async fn store(&self, account: AccountId, samples: &[Sample]) -> Result<(), ApiError> {
         let body = wire::values(samples, DeliveryMode::Put);
-        self.ask("PUT", &format!("accounts/{account}/values"), &body).await.map(drop)
+        self.ask_to_store(account, &body).await
     }
 
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError> {
-        match self.ask("PUT", &format!("accounts/{account}/values"), b"[]").await {
+        match self.ask_to_store(account, b"[]").await {
             Err(error) if error.status() != Some(400) => Err(error),
             _ => Ok(()),
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::fake_api::FakeApi;
-use crate::backend::UserId;
 use crate::collector::Collector;
 use crate::context::Context;
 use crate::error::{FetchError, JobError};
+use crate::ids::UserId;
 use crate::runtime::{DEFAULT_CONCURRENCY, perform_once};
 use crate::sample::Samples;
 

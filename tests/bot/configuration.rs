@@ -10,7 +10,7 @@ use grafoleancollector::{
 use serde::Deserialize;
 use serde_json::json;
 
-struct Modbus;
+pub(crate) struct Modbus;
 impl Protocol for Modbus {
     const SLUG: &'static str = "modbus";
     type Credential = Key;
@@ -18,18 +18,18 @@ impl Protocol for Modbus {
 }
 
 #[derive(Clone, Deserialize)]
-struct Key {
+pub(crate) struct Key {
     retries: u8,
 }
 
 #[derive(Clone, Deserialize)]
-struct Register {
+pub(crate) struct Register {
     number: u16,
 }
 
 /// Measures each register as its number times the retries.
 #[derive(Clone, Default)]
-struct Bot(Arc<Mutex<usize>>);
+pub(crate) struct Bot(Arc<Mutex<usize>>);
 
 impl Collector for Bot {
     type Task = Entity<Modbus>;

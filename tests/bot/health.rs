@@ -59,7 +59,9 @@ async fn health_tells_ready_from_waiting_and_which_jobs_fail_since_when_and_why(
     backend.up();
     until(addr, "/readyz", |status, _| status == 200).await;
     until(addr, "/metrics", |_, body| {
-        body.contains("grafolean_runs_total{result=\"failed\"} 2") && body.contains("grafolean_jobs 2")
+        let failed =
+            body.lines().find_map(|line| line.strip_prefix("grafolean_runs_total{result=\"failed\"} "));
+        failed.is_some_and(|n| n.parse::<f64>().unwrap() >= 2.0) && body.contains("grafolean_jobs 2")
     })
     .await;
     let jobs: serde_json::Value = serde_json::from_str(&get(addr, "/jobs").await.1).unwrap();
@@ -94,6 +96,23 @@ async fn a_missing_permission_to_store_makes_the_bot_not_ready_and_says_which() 
     let running = tokio::spawn(runner.grace(Duration::from_millis(100)).run_until(stop.clone()));
     let why = until(addr, "/readyz", |status, body| status == 503 && body.contains("PUT")).await;
     assert!(why.contains(&format!("accounts/{account}/values")), "{why}");
+    stop.now();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_never_read_makes_the_bot_not_ready() {
+    let backend = FakeBackend::start().await;
+    let account = backend.add_account("First account");
+    backend.on("/entities").fail_all(Some(500));
+    let (addr, stop) = (free_address(), Stop::new());
+    let runner =
+        Runner::new(crate::configuration::Bot::default(), Settings::new(backend.url(), backend.token()));
+    let running = tokio::spawn(runner.health(addr).run_until(stop.clone()));
+    let named = format!("account {account} (First account) cannot be read");
+    until(addr, "/readyz", |status, body| status == 503 && body.contains(&named)).await;
+    backend.on("/entities").fail_all(None);
+    until(addr, "/readyz", |status, _| status == 200).await;
     stop.now();
     running.await.unwrap().unwrap();
 }

@@ -47,6 +47,11 @@ async fn half_answers_lost_answers_and_web_pages_lose_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn web_pages_in_answer_to_values_lost_them() {
+    survives(|api| api.on("/values").html_instead_of_json(20), |_| {}).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backend_that_is_asked_to_be_left_alone_is() {
     let bot = Simulation::start(vec![job("a", &[1], Does::Measure)], |_| {});
     bot.pass(60).await;

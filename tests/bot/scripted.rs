@@ -20,6 +20,8 @@ pub(crate) enum Does {
     MeasureBadly,
     Fail,
     Panic,
+    /// Panics when it is given up after its deadline.
+    PanicLate,
     NeverEnd,
     /// Keeps its thread for this long.
     Block(Duration),
@@ -31,10 +33,11 @@ pub(crate) struct Spec {
     pub(crate) every: Vec<u64>,
     pub(crate) does: Does,
     pub(crate) lane: Option<&'static str>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 pub(crate) fn job(id: &'static str, every: &[u64], does: Does) -> Spec {
-    Spec { id, every: every.to_vec(), does, lane: None }
+    Spec { id, every: every.to_vec(), does, lane: None, timeout: None }
 }
 
 /// A run that came to its end.
@@ -75,12 +78,15 @@ impl Collector for Script {
             .into_iter()
             .map(|spec| {
                 let every: Vec<_> = spec.every.iter().map(|s| Interval::from_secs(*s).unwrap()).collect();
-                let lane = spec.lane;
-                let job = Job::new(spec.id, spec).every(every);
-                match lane {
-                    Some(lane) => job.lane(lane),
-                    None => job,
+                let (lane, timeout) = (spec.lane, spec.timeout);
+                let mut job = Job::new(spec.id, spec).every(every);
+                if let Some(lane) = lane {
+                    job = job.lane(lane);
                 }
+                if let Some(timeout) = timeout {
+                    job = job.timeout(timeout);
+                }
+                job
             })
             .collect())
     }
@@ -121,11 +127,23 @@ impl Collector for Script {
             Does::Fail => Err(JobError::failed("the script says so")),
             Does::Panic => panic!("the script says so"),
             Does::NeverEnd => std::future::pending().await,
+            Does::PanicLate => {
+                let _bomb = Bomb;
+                std::future::pending().await
+            }
             Does::Block(time) => {
                 std::thread::sleep(time);
                 Ok(samples)
             }
         }
+    }
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("the script says so, late");
     }
 }
 

@@ -97,20 +97,32 @@ async fn what_could_not_be_delivered_is_delivered_after_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_blocks_its_thread_disturbs_no_other() {
+async fn runs_that_block_their_threads_disturb_no_other() {
     let backend = FakeBackend::start().await;
     let account = backend.add_account("First account");
-    let block = Does::Block(Duration::from_secs(6));
-    let script = Script::new(
-        account,
-        vec![job("blocks", &[1], block), job("blocks too", &[1], block), job("good", &[1], Does::Measure)],
-    );
+    let block = Does::Block(Duration::from_secs(15));
+    let mut jobs: Vec<_> =
+        ["b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7"].map(|id| job(id, &[1], block)).into();
+    jobs.push(job("good", &[1], Does::Measure));
+    let script = Script::new(account, jobs);
     let stop = Stop::new();
     let runner = Runner::new(script.clone(), Settings::new(backend.url(), backend.token()));
     let running = tokio::spawn(runner.grace(Duration::from_secs(1)).run_until(stop.clone()));
     let api = Arc::new(backend);
-    let enough = api.wait_until(|b| b.value_count() >= 5, Duration::from_secs(5)).await;
+    let enough = api.wait_until(|b| b.value_count() >= 5, Duration::from_secs(12)).await;
     assert!(enough, "{} values", api.value_count());
+    stop.now();
+    tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_backend_that_is_silent_at_the_start() {
+    let backend = FakeBackend::start().await;
+    backend.answer_after(Duration::from_secs(20));
+    let stop = Stop::new();
+    let runner = Runner::new(Script::new(1, vec![]), Settings::new(backend.url(), backend.token()));
+    let running = tokio::spawn(runner.run_until(stop.clone()));
+    assert!(backend.wait_until(|b| b.request_count() > 0, Duration::from_secs(10)).await);
     stop.now();
     tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use grafoleancollector::Timestamp;
+use grafoleancollector::testing::{FakeApi, TestClock, run_once};
+use grafoleancollector::{JobError, Runner, Settings, Stop, Timestamp};
 
 use crate::scripted::{Does, Simulation, job};
 
@@ -51,14 +52,15 @@ async fn bad_jobs_never_disturb_a_good_one() {
             job("fails", &[60], Does::Fail),
             job("panics", &[60], Does::Panic),
             job("hangs", &[60], Does::NeverEnd),
+            job("panics late", &[60], Does::PanicLate),
         ],
         |_| {},
-        |runner| runner.concurrency(2),
+        |runner| runner.concurrency(3),
     );
     bot.pass(3_600).await;
     assert!(bot.script.runs_of("good").len() >= 59);
     bot.assert_all_stored("good");
-    for id in ["fails", "panics", "hangs"] {
+    for id in ["fails", "panics", "hangs", "panics late"] {
         assert!(bot.script.runs_of(id).len() >= 29, "{id} is tried again at its ticks");
     }
     bot.stop().await.unwrap();
@@ -134,4 +136,59 @@ async fn an_interval_of_thirty_years_runs_once_and_waits() {
     let bot = Simulation::start(vec![job("a", &[1_000_000_000], Does::Measure)], |_| {});
     bot.pass(86_400).await;
     assert_eq!(bot.script.runs_of("a").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_may_take_for_ever_does_not_end_the_loop() {
+    let mut endless = job("endless", &[60], Does::Measure);
+    endless.timeout = Some(Duration::MAX);
+    let bot = Simulation::start(vec![endless, job("good", &[60], Does::Measure)], |_| {});
+    bot.pass(600).await;
+    assert!(bot.script.runs_of("endless").len() >= 10 && bot.script.runs_of("good").len() >= 10);
+    bot.stop().await.unwrap();
+}
+
+/// A bot whose `perform` panics before it has given its future.
+#[derive(Clone, Default)]
+struct PanicsEarly(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl grafoleancollector::Collector for PanicsEarly {
+    type Task = ();
+
+    async fn jobs(
+        &self,
+        _: &grafoleancollector::Context,
+    ) -> Result<Vec<grafoleancollector::Job<()>>, grafoleancollector::FetchError> {
+        let minute = grafoleancollector::Interval::from_secs(60).unwrap();
+        Ok(vec![grafoleancollector::Job::new("a", ()).every([minute])])
+    }
+
+    fn perform(
+        &self,
+        _: &grafoleancollector::Run<()>,
+    ) -> impl Future<Output = Result<grafoleancollector::Samples, grafoleancollector::JobError>> + Send {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert!(self.0.load(std::sync::atomic::Ordering::Relaxed) == 0, "before there is a future");
+        std::future::pending()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_before_the_run_has_begun_is_a_failed_run_and_not_the_end_of_the_job() {
+    let clock = std::sync::Arc::new(TestClock::at(Timestamp::from_secs(1_700_000_000)));
+    let api = FakeApi::new(clock.clone());
+    let (bot, stop) = (PanicsEarly::default(), Stop::new());
+    let results = run_once(bot.clone(), &api).await.unwrap();
+    assert!(
+        matches!(&results[0].1, Err(JobError::Panicked { message }) if message.contains("before there is"))
+    );
+    let runner = Runner::new(bot.clone(), Settings::new("http://fake/api", api.token()))
+        .api(std::sync::Arc::new(api))
+        .clock(clock)
+        .share_runtime();
+    let running = tokio::spawn(runner.run_until(stop.clone()));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(bot.0.load(std::sync::atomic::Ordering::Relaxed) >= 10);
+    stop.now();
+    running.await.unwrap().unwrap();
 }

@@ -23,6 +23,8 @@ pub const CONCURRENCY: usize = 4_096;
 
 /// What a run may take beyond its packets: a slow name server, a long queue to send.
 const SLACK: std::time::Duration = std::time::Duration::from_secs(15);
+/// A stop leaves runs 10 s to finish: most do. One that does not ends shortly before.
+const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(8);
 const MOST_PACKETS_PER_SECOND: u32 = 1_000_000;
 
 /// Grafolean's ping bot.
@@ -90,13 +92,22 @@ impl PingBot {
     }
 }
 
+/// Resolves when the bot is about to stop and a long run would be dropped with all that it measured.
+async fn no_time_left(run: &Run<PingTask>) {
+    run.cancelled().await;
+    tokio::time::sleep(LAST_WORD).await;
+}
+
 impl Collector for PingBot {
     type Task = PingTask;
 
     async fn jobs(&self, cx: &Context) -> Result<Vec<Job<PingTask>>, FetchError> {
         let mut jobs = Vec::new();
         for entity in self.fetch_job_configs::<Ping>(cx).await? {
-            let address = entity.details.text("ipv4").unwrap_or_default();
+            let Some(address) = entity.details.text("ipv4") else {
+                cx.skip(&*entity, "details.ipv4: missing: expected an IPv4 or IPv6 address or a host name");
+                continue;
+            };
             let host = match address.parse::<Host>() {
                 Ok(host) => host,
                 Err(error) => {
@@ -119,9 +130,12 @@ impl Collector for PingBot {
             .resolve()
             .await
             .map_err(|error| JobError::because(format_args!("cannot resolve {host}"), error))?;
-        let pings = measure(&self.pinger, target, credential)
+        let pings = measure(&self.pinger, target, credential, no_time_left(run))
             .await
             .map_err(|error| JobError::because(format_args!("cannot ping {host}"), error))?;
+        if pings.0.is_empty() {
+            return Err(JobError::failed("the bot stopped before a packet was settled"));
+        }
         Ok(pings.samples(*account, *entity, self.with_summary))
     }
 

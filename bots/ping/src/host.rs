@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::icmp::{Target, TargetError};
 
@@ -27,6 +28,8 @@ pub enum HostError {
     NoName(String),
 }
 
+/// The usual resolver asks each name server twice, and waits 5 s each time.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 /// DNS allows no longer names.
 const LONGEST_NAME: usize = 253;
 
@@ -70,7 +73,9 @@ impl Host {
         match self {
             Self::Address(target) => Ok(*target),
             Self::Name(name) => {
-                let found = tokio::net::lookup_host((&**name, 0)).await?.next();
+                let answer =
+                    tokio::time::timeout(LONGEST_LOOKUP, tokio::net::lookup_host((&**name, 0))).await;
+                let found = answer.map_err(|_| io::Error::other("the name server does not answer"))??.next();
                 found.map(Target::from).ok_or_else(|| io::Error::other("the name has no address"))
             }
         }

@@ -1,5 +1,6 @@
 //! One run: a few packets to one device, one after the other.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use grafoleancollector::{AccountId, EntityId, Samples};
@@ -17,15 +18,30 @@ pub struct Pings(pub Vec<Option<Duration>>);
 /// A packet leaves when the one before it is settled and its time has come. There is no wait after the last.
 /// Where somebody says that a packet cannot be delivered, it counts as not answered.
 ///
+/// When `enough` resolves, no further packet is sent, and what is known by then is returned: perhaps nothing.
+///
 /// # Errors
 /// When this machine cannot ping at all: that says nothing about the target.
-pub async fn measure(pinger: &Pinger, target: Target, credential: &Credential) -> Result<Pings, PingError> {
+pub async fn measure(
+    pinger: &Pinger,
+    target: Target,
+    credential: &Credential,
+    enough: impl Future<Output = ()>,
+) -> Result<Pings, PingError> {
     let mut pings = Vec::with_capacity(credential.packets as usize);
     let mut next = Instant::now();
+    let mut enough = pin!(enough);
     for _ in 0..credential.packets {
-        sleep_until(next).await;
-        next = Instant::now() + credential.spacing;
-        pings.push(packet(pinger, target, credential).await?);
+        let one = async {
+            sleep_until(next).await;
+            next = Instant::now() + credential.spacing;
+            packet(pinger, target, credential).await
+        };
+        tokio::select! {
+            biased;
+            settled = one => pings.push(settled?),
+            () = &mut enough => break,
+        }
     }
     Ok(Pings(pings))
 }
@@ -87,7 +103,10 @@ impl Pings {
     #[must_use]
     pub fn summary(&self) -> Summary {
         let times: Vec<f64> = self.0.iter().flatten().map(Duration::as_secs_f64).collect();
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / ratio(values.len().max(1), 1);
+        // Not `sum`: that of nothing is -0.0, and a jitter of "-0" looks like a mistake.
+        let mean = |values: &[f64]| {
+            values.iter().fold(0.0, |sum, value| sum + value) / ratio(values.len().max(1), 1)
+        };
         let steps: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
         let rtt = (!times.is_empty()).then(|| Rtt {
             min: times.iter().copied().fold(f64::INFINITY, f64::min),
@@ -161,6 +180,12 @@ mod tests {
         assert_eq!((get("rtt.min"), get("rtt.max")), (Some(0.01), Some(0.03)));
         assert!((get("rtt.avg").unwrap() - 0.02).abs() < 1e-12);
         assert!((get("rtt.jitter").unwrap() - 0.015).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_single_answer_has_a_jitter_of_zero_without_a_sign() {
+        let rtt = pings(&[Some(10)]).summary().rtt.unwrap();
+        assert_eq!(format!("{:?}", rtt.jitter), "0.0");
     }
 
     #[test]

@@ -13,6 +13,8 @@ impl Protocol for Ping {
     const SLUG: &'static str = "ping";
     type Credential = Credential;
     type Sensor = Sensor;
+    // Numbers of packets and seconds.
+    const CREDENTIAL_IS_SECRET: bool = false;
 }
 
 /// How a device is pinged.

@@ -19,7 +19,7 @@ const SOME_SILENT: u8 = 1;
 const NAME_UNKNOWN: u8 = 2;
 const SYSTEM_FAILURE: u8 = 4;
 
-/// Runs `try` with its arguments, the command's name first.
+/// Runs `try` with its arguments, how it was called first.
 #[must_use]
 pub fn try_hosts(arguments: Vec<OsString>) -> ExitCode {
     let matches = match command().try_get_matches_from(arguments) {
@@ -53,12 +53,19 @@ pub fn try_hosts(arguments: Vec<OsString>) -> ExitCode {
 
 fn command() -> Command {
     let number = |name: &'static str, short: char, default: &'static str, help: &'static str| {
-        Arg::new(name).short(short).long(name).default_value(default).help(help)
+        let unit = if name == "count" { "N" } else { "MS" };
+        Arg::new(name).short(short).long(name).value_name(unit).default_value(default).help(help)
     };
     Command::new("try")
         .about("Ping hosts without any backend, and print what fping -c would")
         .after_help("Exit code: 0 all hosts answered, 1 some did not, 2 a name is unknown, 4 no permission")
-        .arg(Arg::new("host").required(true).num_args(1..).help("IPv4 or IPv6 addresses, or names"))
+        .arg(
+            Arg::new("host")
+                .value_name("HOST")
+                .required(true)
+                .num_args(1..)
+                .help("IPv4 or IPv6 addresses, or names"),
+        )
         .arg(
             number("count", 'c', "3", "Packets for each host")
                 .value_parser(value_parser!(u32).range(1..=100_000)),

@@ -1,12 +1,18 @@
+use std::error::Error as _;
 use std::io::Write as _;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::client::is_loopback;
+use super::exchange::REFUSAL_LIMIT;
 use super::*;
+use crate::clock::Timestamp;
 use crate::sample::Path;
 
 /// With a character that is escaped in the URL, so that both forms have to be stripped.
@@ -19,6 +25,8 @@ enum Then {
     Next,
     Close,
     Hang,
+    /// Sends the last bytes one by one, with pauses.
+    Drip,
 }
 
 /// A server that answers every request with what a function makes of it.
@@ -65,9 +73,15 @@ impl Server {
             seen.clear();
             requests.lock().unwrap().push(text.clone());
             let (bytes, then) = answer(&text);
-            let sent = stream.write_all(&bytes).await;
+            let drops = if then == Then::Drip { 15 } else { 0 };
+            let (bytes, drops) = bytes.split_at(bytes.len() - drops);
+            let mut sent = stream.write_all(bytes).await;
+            for drop in drops {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                sent = sent.and(stream.write_all(&[*drop]).await);
+            }
             match then {
-                Then::Next if sent.is_ok() => {}
+                Then::Next | Then::Drip if sent.is_ok() => {}
                 Then::Hang => std::future::pending().await,
                 _ => return,
             }
@@ -141,6 +155,31 @@ async fn requests_carry_the_token_and_who_asks_over_one_connection() {
     let head = server.request(0).to_ascii_lowercase();
     assert!(head.contains(concat!("user-agent: grafoleancollector/", env!("CARGO_PKG_VERSION"))));
     assert!(head.contains("accept-encoding: gzip"));
+    assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_connection_opened_by_a_run_stood_still_and_ended_with_the_threads_of_the_runs() {
+    let server = Server::always("200 OK", "", "{}").await;
+    let api = Arc::new(server.api());
+    let (asked, has_asked) = tokio::sync::oneshot::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let runs = std::thread::spawn({
+        let api = api.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(api.get(Resource::Profile)).unwrap();
+            asked.send(()).unwrap();
+            // As a run that blocks its thread.
+            let _ = ended.recv();
+        }
+    });
+    has_asked.await.unwrap();
+    let second = tokio::time::timeout(Duration::from_secs(5), api.get(Resource::Profile)).await;
+    drop(end);
+    second.expect("an answer while the runs block").unwrap();
+    runs.join().unwrap();
+    api.get(Resource::Profile).await.unwrap();
     assert_eq!(server.connections.load(Ordering::Relaxed), 1);
 }
 
@@ -260,7 +299,8 @@ async fn half_an_answer_is_a_transport_error() {
 
 #[tokio::test]
 async fn an_answer_that_comes_too_late_or_drop_by_drop_is_a_timeout() {
-    let limits = Limits { request: Duration::from_millis(200), ..Limits::default() };
+    let brief = Duration::from_millis(200);
+    let limits = Limits { request: brief, list_begin: brief, silence: brief, ..Limits::default() };
     for begin in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"list\":"] {
         let server = Server::start(move |_| (begin.as_bytes().to_vec(), Then::Hang)).await;
         let error = get(&server.api_with(limits)).await;
@@ -270,8 +310,26 @@ async fn an_answer_that_comes_too_late_or_drop_by_drop_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_list_that_took_longer_than_a_request_may_could_never_be_read() {
+    let limits = Limits {
+        request: Duration::from_millis(100),
+        silence: Duration::from_millis(1_000),
+        ..Limits::default()
+    };
+    let body = br#"{"list":[],   "user_id":1}"#;
+    let server = Server::start(|_| (response("200 OK", "", body), Then::Drip)).await;
+    let api = server.api_with(limits);
+    assert_eq!(api.get(Resource::Entities(ACCOUNT)).await.unwrap(), body);
+    let error = api.get(Resource::Profile).await.unwrap_err();
+    assert_eq!(text(&error), "GET profile: no answer within 100ms");
+    let error = server.api_with(Limits { list: Duration::from_millis(150), ..limits });
+    let error = error.get(Resource::Entities(ACCOUNT)).await.unwrap_err();
+    assert_eq!(text(&error), "GET accounts/7/entities: no answer within 150ms");
+}
+
+#[tokio::test]
 async fn a_body_of_1_gb_is_given_up_at_the_limit() {
-    let limits = Limits { list_bytes: 100_000, ..Limits::default() };
+    let limits = Limits { accounts_bytes: 100_000, ..Limits::default() };
     // A promise of it is not read at all; without a promise it is cut.
     let promised = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n{\"list\":[".to_vec();
     let mut endless = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
@@ -288,7 +346,7 @@ async fn a_gzip_bomb_is_given_up_at_the_limit() {
     let bomb = packed(&vec![b' '; 50_000_000]);
     assert!(bomb.len() < 500_000);
     let server = Server::always("200 OK", "content-encoding: gzip\r\n", bomb).await;
-    let error = get(&server.api_with(Limits { list_bytes: 1_000_000, ..Limits::default() })).await;
+    let error = get(&server.api_with(Limits { accounts_bytes: 1_000_000, ..Limits::default() })).await;
     assert!(matches!(error, ApiError::TooLarge { limit: 1_000_000, .. }), "{error}");
 }
 
@@ -370,6 +428,29 @@ async fn the_permission_to_store_is_asked_for_without_storing() {
     }
 }
 
+#[tokio::test]
+async fn a_web_page_with_status_200_counted_as_values_stored() {
+    let samples = [sample("a.b", 1.0, 1_700_000_000_000_000)];
+    for (status, body, stored) in [
+        ("204 No Content", "", true),
+        ("200 OK", "", true),
+        ("200 OK", "{}", true),
+        ("202 Accepted", "null", true),
+        ("200 OK", "<html><title>Sign in</title></html>", false),
+        ("200 OK", "[welcome]", false),
+        ("200 OK", "OK", false),
+    ] {
+        let server = Server::always(status, "", body).await;
+        let api = server.api();
+        for answer in [api.store(ACCOUNT, &samples).await, api.may_store(ACCOUNT).await] {
+            assert_eq!(answer.is_ok(), stored, "{status} {body}");
+            if let Err(error) = answer {
+                assert!(matches!(error, ApiError::Malformed { .. }), "{error}");
+            }
+        }
+    }
+}
+
 /// A clock that stands where it was put.
 struct Standing(AtomicI64);
 
@@ -392,7 +473,7 @@ async fn the_clocks_are_compared() {
         api.get(Resource::Status).await.unwrap();
         let seen = api.clock_skew().unwrap();
         assert!((seen - skew).abs() < 0.4, "{seen} instead of {skew}");
-        assert_eq!(api.skew_said.load(Ordering::Relaxed), said, "at {ours}");
+        assert_eq!(api.exchange.skew.was_said(), said, "at {ours}");
     }
 }
 
@@ -421,11 +502,11 @@ async fn requests_are_counted_by_kind_and_end() {
 #[test]
 fn an_address_that_cannot_be_used_is_told_without_its_password() {
     for (url, expected) in [
-        ("grafolean.example.org/api", "not a URL: relative URL without a base"),
-        ("ftp://u:hunter2@x/", "expected a URL that begins with http:// or https://, not ftp:"),
-        ("http://u:hunter2@x/api?b=1", "expected a URL without ? and #"),
+        ("grafolean.example.org/api", "not an address (relative URL without a base): "),
+        ("ftp://u:hunter2@x/", "it begins with neither http:// nor https://: "),
+        ("http://u:hunter2@x/api?b=1", "it has a ? or # part: "),
     ] {
-        assert_eq!(base_url(url).unwrap_err(), expected);
+        assert_eq!(base_url(url).unwrap_err(), format!("{expected}{EXPECTED}"));
     }
 }
 
@@ -438,14 +519,13 @@ fn proxies_are_not_asked_for_this_machine() {
         ("http://10.0.0.1/api", false),
         ("https://localhost.example.org/api", false),
     ] {
-        assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
+        assert_eq!(is_loopback(&reqwest::Url::parse(url).unwrap()), loopback, "{url}");
     }
 }
 
 #[cfg(feature = "testing")]
 #[tokio::test]
 async fn a_strict_backend_and_this_client_understand_each_other() {
-    use crate::backend::job_configs;
     use crate::context::Context;
     use crate::protocol::Protocol;
     use crate::testing::FakeBackend;
@@ -481,7 +561,7 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
     assert_eq!(&*profile.user_type, "bot");
     put.may_store(account).await.unwrap();
 
-    let time = put.clock.now();
+    let time = put.exchange.clock.now();
     let samples = [Sample { path: Path::new("a.b").unwrap(), value: 1.5, time }];
     put.store(account, &samples).await.unwrap();
     put.store(account, &samples).await.unwrap();
@@ -492,13 +572,13 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
 
     backend.clear_requests();
     let cx = Context::new(Arc::new(put)).of_user(profile.user_id);
-    let entities = job_configs::fetch::<Ping>(&cx).await.unwrap();
+    let entities = cx.fetch::<Ping>().await.unwrap();
     assert_eq!((entities.len(), entities[0].id.get(), entities[0].credential.n_packets), (1, device, 3));
     assert_eq!(backend.request_count(), 4);
 
     backend.on("/entities").html_instead_of_json(1);
     backend.on("/sensors").half_answers(1);
-    assert_eq!(job_configs::fetch::<Ping>(&cx).await.unwrap().len(), 1);
+    assert_eq!(cx.fetch::<Ping>().await.unwrap().len(), 1);
     assert_eq!(cx.configs.report().failed.len(), 1);
     backend.revoke(backend.token());
     let error = cx.api.may_store(account).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use super::shelf::{Parcel, Seq};
+use super::parcel::{Parcel, Seq};
 
 /// Parcels that wait for another try. Those that were tried go behind those that were not, so that one that
 /// always fails holds up no other; but what is dropped first is the oldest, whenever it was tried.

@@ -12,14 +12,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::shelf::{PARCEL_SAMPLES, Parcel, Seq};
-use super::{Dropped, Rest, Settled, Shared, codec, memory};
-use crate::backend::AccountId;
-use crate::clock::{Clock, Timestamp};
+use super::parcel::{PARCEL_SAMPLES, Parcel, Seq};
+use super::retention::{self, Trust};
+use super::rows::DroppedRow;
+use super::{Dropped, Rest, Settled, Shared, codec, memory, rows};
+use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// Samples in one transaction: some 0.1 s of work, so that nobody waits longer for the thread.
@@ -28,12 +30,6 @@ const GROUP_SAMPLES: usize = 20_000;
 const GROUP_COMMANDS: usize = 1_024;
 /// Live samples that are kept in memory as well, to be sent without reading them back: some 10 MB.
 const LIVE_COPIES: usize = 100_000;
-/// How far clock and stopwatch may part between two sweeps before the clock is said to have jumped.
-const JUMP: Duration = Duration::from_secs(60);
-/// Sweeps without a jump before the clock is trusted again with throwing samples away.
-const STEADY_SWEEPS: u32 = 10;
-/// Free pages (of 4 KiB) above which the file is made smaller, and how many are given back at once.
-const FREE_PAGES: u64 = 1_000;
 
 /// What the thread is asked.
 pub(crate) enum Command {
@@ -59,6 +55,10 @@ pub(crate) enum Command {
     Close {
         ack: oneshot::Sender<()>,
     },
+    #[cfg(test)]
+    Die,
+    #[cfg(test)]
+    Block(std::time::Duration),
     #[cfg(test)]
     SetMaxPages {
         pages: u32,
@@ -89,8 +89,7 @@ pub(crate) struct Keeper {
     /// How far each account's backlog was handed out; at its end it begins anew.
     cursors: HashMap<AccountId, u64>,
     trouble_since: Option<Instant>,
-    last_sweep: Option<(Timestamp, Instant)>,
-    steady: u32,
+    trust: Trust,
 }
 
 /// The writes of one transaction.
@@ -109,6 +108,15 @@ struct Done {
     dropped: Vec<(Seq, AccountId, usize)>,
     /// Parcels to be settled that had been dropped before, while a courier held them.
     missing: HashSet<Seq>,
+}
+
+impl Done {
+    fn drop(&mut self, rows: Vec<DroppedRow>) {
+        for DroppedRow { seq, account, samples, bytes } in rows {
+            self.removed_bytes += bytes;
+            self.dropped.push((seq, account, samples));
+        }
+    }
 }
 
 impl Keeper {
@@ -132,8 +140,7 @@ impl Keeper {
             gone: HashSet::new(),
             cursors: HashMap::new(),
             trouble_since: None,
-            last_sweep: None,
-            steady: STEADY_SWEEPS,
+            trust: Trust::default(),
         }
     }
 
@@ -209,7 +216,14 @@ impl Keeper {
                 self.sweep();
                 let _ = ack.send(());
             }
-            Command::Close { ack } => return Some(ack),
+            Command::Close { ack } => {
+                self.write_down_what_is_only_in_memory();
+                return Some(ack);
+            }
+            #[cfg(test)]
+            Command::Die => panic!("a bug"),
+            #[cfg(test)]
+            Command::Block(time) => std::thread::sleep(time),
             #[cfg(test)]
             Command::SetMaxPages { pages, ack } => {
                 let _ = self.connection.pragma_update(None, "max_page_count", pages);
@@ -288,16 +302,16 @@ impl Keeper {
         let mut done = Done::default();
         let tx = self.connection.unchecked_transaction()?;
         for seq in &self.gone {
-            done.removed_bytes += delete(&tx, *seq)?.unwrap_or(0);
+            done.removed_bytes += rows::delete(&tx, *seq)?.unwrap_or(0);
         }
         for (_, item) in settled {
             let bytes = match &item.rest {
-                Rest::Nothing => delete(&tx, item.seq)?,
+                Rest::Nothing => rows::delete(&tx, item.seq)?,
                 Rest::Unchanged(_) => continue,
                 Rest::Changed(rest) => {
-                    let bytes = length(&tx, item.seq)?;
+                    let bytes = rows::length(&tx, item.seq)?;
                     if bytes.is_some() {
-                        done.added_bytes += store(&tx, None, item.seq, rest)?;
+                        done.added_bytes += rows::store(&tx, None, item.seq, rest)?;
                     }
                     bytes
                 }
@@ -308,16 +322,16 @@ impl Keeper {
             }
         }
         for (account, parcel) in parcels {
-            done.added_bytes += store(&tx, Some(*account), parcel.seq, &parcel.samples)?;
+            done.added_bytes += rows::store(&tx, Some(*account), parcel.seq, &parcel.samples)?;
         }
         let too_many =
             (self.bytes + done.added_bytes).saturating_sub(done.removed_bytes + self.keeping.bytes);
         if too_many > 0 {
             let mut freed = 0;
-            drop_oldest(&tx, &mut done, |bytes, _| {
+            done.drop(rows::drop_oldest(&tx, |bytes, _| {
                 freed += bytes;
                 freed < too_many + bytes
-            })?;
+            })?);
         }
         tx.commit()?;
         Ok(done)
@@ -472,102 +486,24 @@ impl Keeper {
     /// Due every minute.
     fn sweep(&mut self) {
         self.write_down_what_is_only_in_memory();
-        if let Err(error) = self.drop_what_is_too_old().and_then(|()| self.shrink()) {
+        if let Err(error) = self.drop_what_is_too_old().and_then(|()| retention::shrink(&self.connection)) {
             self.in_trouble(&error);
         }
     }
 
-    /// A clock that jumped into next year must not empty the outbox: it has to tell the same story as the
-    /// stopwatch for a while.
     fn drop_what_is_too_old(&mut self) -> rusqlite::Result<()> {
-        let (now, at) = (self.clock.now(), Instant::now());
-        if let Some((then, since)) = self.last_sweep.replace((now, at)) {
-            let (expected, seen) = (at.duration_since(since), now.since(then));
-            self.steady = if seen.abs_diff(expected) > JUMP { 0 } else { self.steady.saturating_add(1) };
-        }
-        if self.steady < STEADY_SWEEPS {
+        let now = self.clock.now();
+        if !self.trust.in_clock(now, Instant::now()) {
             return Ok(());
         }
         let limit = now.minus(self.keeping.age).as_micros();
         let mut done = Done::default();
         let tx = self.connection.unchecked_transaction()?;
-        drop_oldest(&tx, &mut done, |_, newest| newest < limit)?;
+        done.drop(rows::drop_oldest(&tx, |_, newest| newest < limit)?);
         tx.commit()?;
         if !done.dropped.is_empty() {
             self.note(&done, Dropped::Age);
         }
         Ok(())
     }
-
-    /// Gives pages back to the file system that an outage has left.
-    fn shrink(&self) -> rusqlite::Result<()> {
-        let free: u64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-        if free > FREE_PAGES {
-            let mut statement =
-                self.connection.prepare(&format!("PRAGMA incremental_vacuum({FREE_PAGES})"))?;
-            let mut pages = statement.query([])?;
-            // Each step gives back one page.
-            while pages.next()?.is_some() {}
-        }
-        Ok(())
-    }
-}
-
-/// Writes a parcel: a new one with its account, or what is left of one. Returns its bytes.
-fn store(tx: &Connection, account: Option<AccountId>, seq: Seq, samples: &[Sample]) -> rusqlite::Result<u64> {
-    let blob = codec::encode(samples);
-    let times = || samples.iter().map(|sample| sample.time.as_micros());
-    let (oldest, newest) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
-    if let Some(account) = account {
-        let sql = "INSERT INTO parcel VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        tx.prepare_cached(sql)?.execute(params![
-            seq.0,
-            account.get(),
-            samples.len(),
-            oldest,
-            newest,
-            blob.as_slice()
-        ])?;
-    } else {
-        let sql = "UPDATE parcel SET samples = ?2, oldest = ?3, newest = ?4, blob = ?5 WHERE seq = ?1";
-        tx.prepare_cached(sql)?.execute(params![seq.0, samples.len(), oldest, newest, blob.as_slice()])?;
-    }
-    Ok(blob.len() as u64)
-}
-
-fn length(tx: &Connection, seq: Seq) -> rusqlite::Result<Option<u64>> {
-    let sql = "SELECT length(blob) FROM parcel WHERE seq = ?1";
-    tx.prepare_cached(sql)?.query_row([seq.0], |row| row.get(0)).optional()
-}
-
-/// Removes a parcel. Returns the bytes that it had; none when it was dropped before.
-fn delete(tx: &Connection, seq: Seq) -> rusqlite::Result<Option<u64>> {
-    let bytes = length(tx, seq)?;
-    tx.prepare_cached("DELETE FROM parcel WHERE seq = ?1")?.execute([seq.0])?;
-    Ok(bytes)
-}
-
-/// Removes parcels, the oldest first, as long as `more` says so of their bytes and newest sample.
-fn drop_oldest(
-    tx: &Connection,
-    done: &mut Done,
-    mut more: impl FnMut(u64, i64) -> bool,
-) -> rusqlite::Result<()> {
-    let sql = "SELECT seq, account, samples, length(blob), newest FROM parcel ORDER BY seq";
-    let mut statement = tx.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    let first = done.dropped.len();
-    while let Some(row) = rows.next()? {
-        let bytes = row.get(3)?;
-        if !more(bytes, row.get(4)?) {
-            break;
-        }
-        done.dropped.push((Seq(row.get(0)?), AccountId::new(row.get(1)?), row.get(2)?));
-        done.removed_bytes += bytes;
-    }
-    let mut delete = tx.prepare_cached("DELETE FROM parcel WHERE seq = ?1")?;
-    for (seq, ..) in &done.dropped[first..] {
-        delete.execute([seq.0])?;
-    }
-    Ok(())
 }

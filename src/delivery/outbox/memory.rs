@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::shelf::{Parcel, Seq};
+use super::parcel::{Parcel, Seq};
 use super::{Dropped, Rest, Settled, Shared};
-use crate::backend::AccountId;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// Keeps at most so many samples and drops the oldest.

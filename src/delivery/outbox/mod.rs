@@ -2,183 +2,36 @@
 
 mod backlog;
 mod codec;
+mod error;
 mod keeper;
 mod memory;
-pub(crate) mod shelf;
+mod options;
+pub(crate) mod parcel;
+mod retention;
+mod rows;
+mod shelf;
 mod sqlite;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+pub use self::error::OutboxError;
+pub use self::options::Outbox;
+
 use self::memory::Memory;
-use self::shelf::{Level, Parcel, Seq, Shelf};
+use self::parcel::{Parcel, Seq};
+use self::shelf::{Level, Shelf};
 use self::sqlite::Sqlite;
-use super::seldom::Seldom;
-use crate::backend::AccountId;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
+use crate::ids::AccountId;
 use crate::sample::Sample;
-use crate::telemetry::{Counter, Gauge};
+use crate::telemetry::{Counter, Gauge, Throttle};
 
-/// Half a million samples: a bot with 1,000 values a minute outlives 8 hours of outage with them. They take
-/// some 50 MB.
-const MAX_SAMPLES: usize = 500_000;
-/// A week: longer than any weekend. Older values seldom help anybody.
-const KEEP_FOR: Duration = Duration::from_secs(7 * 86_400);
-/// 1 GiB: some 50 million samples at 20 bytes each, and no disk is filled by it.
-const MAX_BYTES: u64 = 1 << 30;
-
-/// Where samples wait until the backend has stored them.
-///
-/// ```
-/// use std::time::Duration;
-/// use grafoleancollector::Outbox;
-/// let volatile = Outbox::memory().max_samples(100_000);
-/// let durable = Outbox::sqlite("/var/lib/my-bot").keep_for(Duration::from_secs(86_400)).max_bytes(100 << 20);
-/// # let _ = (volatile, durable);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Outbox {
-    directory: Option<PathBuf>,
-    max_samples: usize,
-    keep_for: Duration,
-    max_bytes: u64,
-    /// Makes the disk full, for tests.
-    max_pages: Option<u32>,
-}
-
-impl Outbox {
-    /// Samples wait in memory and are lost with the process. Above [`max_samples`](Self::max_samples) the
-    /// oldest are dropped, and counted.
-    #[must_use]
-    pub fn memory() -> Self {
-        Self {
-            directory: None,
-            max_samples: MAX_SAMPLES,
-            keep_for: KEEP_FOR,
-            max_bytes: MAX_BYTES,
-            max_pages: None,
-        }
-    }
-
-    /// Samples wait in the file `outbox.sqlite` in `directory`, which is made if it is missing. An accepted
-    /// sample survives the death of the process at any moment.
-    ///
-    /// While the file cannot be written (the disk is full), samples wait in memory, up to
-    /// [`max_samples`](Self::max_samples).
-    #[must_use]
-    pub fn sqlite(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: Some(directory.into()), ..Self::memory() }
-    }
-
-    /// How many samples wait in memory at most: 500,000 unless set.
-    #[must_use]
-    pub const fn max_samples(mut self, samples: usize) -> Self {
-        self.max_samples = samples;
-        self
-    }
-
-    /// How old samples in a file may grow before they are dropped: 7 days unless set.
-    #[must_use]
-    pub const fn keep_for(mut self, age: Duration) -> Self {
-        self.keep_for = age;
-        self
-    }
-
-    /// How many bytes samples in a file may take before the oldest are dropped: 1 GiB unless set.
-    #[must_use]
-    pub const fn max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = bytes;
-        self
-    }
-
-    #[cfg(test)]
-    pub(crate) const fn max_pages(mut self, pages: u32) -> Self {
-        self.max_pages = Some(pages);
-        self
-    }
-
-    /// Opens it for the backend at `backend_url`.
-    pub(crate) fn open(self, backend_url: &str, clock: Arc<dyn Clock>) -> Result<OpenOutbox, OutboxError> {
-        let shared = Arc::new(Shared::default());
-        let kind = match &self.directory {
-            None => Kind::Memory(Memory::new(Arc::clone(&shared), self.max_samples)),
-            Some(directory) => {
-                Kind::Sqlite(Sqlite::open(directory, &self, backend_url, clock, Arc::clone(&shared))?)
-            }
-        };
-        Ok(OpenOutbox { kind, shared })
-    }
-}
-
-/// The place where samples wait cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OutboxError {
-    /// The directory is missing and cannot be made.
-    #[error("cannot create the directory {}", directory.display())]
-    Create {
-        /// The directory.
-        directory: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Nothing can be written in the directory.
-    #[error("cannot write {}", file.display())]
-    NotWritable {
-        /// The file that could not be written.
-        file: PathBuf,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Another process has it open.
-    #[error("{} is in use by another bot: give each bot a directory of its own", directory.display())]
-    InUse {
-        /// The directory.
-        directory: PathBuf,
-    },
-    /// The file is no database, or a damaged one.
-    #[error(
-        "{} is damaged: move it away to start with an empty one (what waits in it is not delivered then)",
-        file.display()
-    )]
-    Damaged {
-        /// The file.
-        file: PathBuf,
-        /// How it was found.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A newer version of this library wrote it.
-    #[error(
-        "{} has format version {found}, this program knows {known}: use the newer program again, \
-         or move the file away",
-        file.display()
-    )]
-    Newer {
-        /// The file.
-        file: PathBuf,
-        /// Its format version.
-        found: u32,
-        /// The newest known format version.
-        known: u32,
-    },
-    /// Samples for another backend wait in it.
-    #[error(
-        "{waiting} samples for another backend, {backend}, wait in {}: let the bot deliver them there first, \
-         or move the file away",
-        file.display()
-    )]
-    OtherBackend {
-        /// The file.
-        file: PathBuf,
-        /// The backend that they are for.
-        backend: String,
-        /// How many they are.
-        waiting: u64,
-    },
-}
+/// How often dropped samples are said, for each reason.
+const SAY_DROPPED: Duration = Duration::from_secs(60);
 
 /// Why samples were dropped undelivered.
 #[derive(Clone, Copy, Debug)]
@@ -223,7 +76,7 @@ impl Dropped {
 pub(crate) struct Shared {
     shelf: Mutex<Shelf>,
     dropped: [Counter; Dropped::ALL.len()],
-    say_dropped: [Seldom; Dropped::ALL.len()],
+    say_dropped: [Throttle; Dropped::ALL.len()],
     /// Samples whose parcel could not be read back.
     damaged: Counter,
     disk_bytes: Gauge,
@@ -231,6 +84,8 @@ pub(crate) struct Shared {
     disk_oldest: AtomicI64,
     /// Why the file cannot be written.
     trouble: Mutex<Option<String>>,
+    /// Why nobody writes it any more.
+    given_up: OnceLock<String>,
 }
 
 impl Default for Shared {
@@ -238,11 +93,12 @@ impl Default for Shared {
         Self {
             shelf: Mutex::default(),
             dropped: Default::default(),
-            say_dropped: [const { Seldom::new(1) }; Dropped::ALL.len()],
+            say_dropped: std::array::from_fn(|_| Throttle::new(1, SAY_DROPPED)),
             damaged: Counter::default(),
             disk_bytes: Gauge::default(),
             disk_oldest: AtomicI64::new(i64::MAX),
             trouble: Mutex::default(),
+            given_up: OnceLock::new(),
         }
     }
 }
@@ -261,8 +117,8 @@ impl Shared {
             return;
         }
         self.dropped[why as usize].add(samples as u64);
-        if let Some(before) = self.say_dropped[why as usize].may_say(samples as u64) {
-            tracing::warn!(samples = samples as u64 + before, "{}", why.words());
+        if let Some(unsaid) = self.say_dropped[why as usize].say_all(samples as u64) {
+            tracing::warn!(samples = samples as u64 + unsaid.count(), "{}", why.words());
         }
     }
 }
@@ -385,6 +241,11 @@ impl OpenOutbox {
         self.shared.shelf().only_here()
     }
 
+    /// Whether samples of `account` wait in memory only; those in its courier's hands not counted.
+    pub(crate) fn is_only_in_memory(&self, account: AccountId) -> bool {
+        self.shared.shelf().is_only_here(account)
+    }
+
     /// The bytes that samples take, in the file or in memory.
     pub(crate) fn bytes(&self) -> u64 {
         let disk = u64::try_from(self.shared.disk_bytes.get()).unwrap_or(0);
@@ -413,11 +274,30 @@ impl OpenOutbox {
         self.shared.trouble().clone()
     }
 
+    /// Why the file is not written any more.
+    pub(crate) fn given_up(&self) -> Option<String> {
+        self.shared.given_up.get().cloned()
+    }
+
     /// The file in which samples wait.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.kind {
             Kind::Memory(_) => None,
             Kind::Sqlite(sqlite) => Some(sqlite.file()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn block(&self, time: Duration) {
+        if let Kind::Sqlite(sqlite) = &self.kind {
+            sqlite.block(time).await;
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn die(&self) {
+        if let Kind::Sqlite(sqlite) = &self.kind {
+            sqlite.die().await;
         }
     }
 

@@ -9,37 +9,10 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::backlog::Backlog;
-use crate::backend::AccountId;
+use super::parcel::{PARCEL_SAMPLES, Parcel, Seq, memory_bytes};
 use crate::clock::Timestamp;
+use crate::ids::AccountId;
 use crate::sample::Sample;
-
-/// Samples of one account that are kept, taken and settled together.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    pub(crate) seq: Seq,
-    pub(crate) samples: Vec<Sample>,
-}
-
-/// Which parcel. They grow in the order of acceptance; those that are only in memory lie above all others.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Seq(pub(crate) u64);
-
-impl Seq {
-    const FIRST_IN_MEMORY: Self = Self(1 << 63);
-
-    /// Whether the parcel is nowhere else.
-    pub(crate) fn only_in_memory(self) -> bool {
-        self >= Self::FIRST_IN_MEMORY
-    }
-}
-
-/// How many samples a parcel holds at most: as many as a batch.
-pub(crate) const PARCEL_SAMPLES: usize = 1_000;
-
-/// The bytes that a sample takes in memory.
-pub(crate) fn memory_bytes(samples: &[Sample]) -> u64 {
-    samples.iter().map(|sample| (size_of::<Sample>() + sample.path.as_str().len()) as u64).sum()
-}
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -120,6 +93,11 @@ impl Shelf {
     /// Accounts for which samples wait, and how many.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (AccountId, usize)> {
         self.lanes.iter().map(|(account, lane)| (*account, lane.waiting)).filter(|(_, waiting)| *waiting > 0)
+    }
+
+    /// Whether samples of an account on this shelf are nowhere else.
+    pub(crate) fn is_only_here(&self, account: AccountId) -> bool {
+        self.lanes.get(&account).is_some_and(|lane| lane.first_only_here().is_some())
     }
 
     pub(crate) fn only_here(&self) -> usize {

@@ -2,17 +2,20 @@
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::panic_message;
 use super::keeper::{Command, Keeper, Keeping};
-use super::shelf::{Parcel, Seq};
+use super::parcel::{Parcel, Seq};
 use super::{Closed, Outbox, OutboxError, Settled, Shared};
-use crate::backend::AccountId;
+use crate::backend::http::shown_url;
 use crate::clock::Clock;
+use crate::ids::AccountId;
 use crate::sample::Sample;
 
 /// The newest format that this program reads and the one that it writes.
@@ -58,10 +61,11 @@ impl Sqlite {
         let (commands, queue) = mpsc::channel(QUEUE);
         let keeping =
             Keeping { age: options.keep_for, bytes: options.max_bytes, samples: options.max_samples };
+        let watched = Arc::clone(&shared);
         let keeper = Keeper::new(connection, lock, shared, clock, keeping, next, bytes);
         std::thread::Builder::new()
             .name("outbox".to_owned())
-            .spawn(move || keeper.run(queue))
+            .spawn(move || watch_over(&watched, || keeper.run(queue)))
             .map_err(|source| OutboxError::NotWritable { file: file.clone(), source: source.into() })?;
         Ok(Self { commands, file })
     }
@@ -96,6 +100,16 @@ impl Sqlite {
     }
 
     #[cfg(test)]
+    pub(crate) async fn block(&self, time: std::time::Duration) {
+        let _ = self.commands.send(Command::Block(time)).await;
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn die(&self) {
+        self.ask(|_: oneshot::Sender<()>| Command::Die).await;
+    }
+
+    #[cfg(test)]
     pub(crate) async fn set_max_pages(&self, pages: u32) {
         self.ask(|ack| Command::SetMaxPages { pages, ack }).await;
     }
@@ -105,6 +119,19 @@ impl Sqlite {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.ok()?;
         answer.await.ok()
+    }
+}
+
+/// Runs the thread, and says it when it dies before its time: from then on nothing is accepted.
+fn watch_over(shared: &Shared, run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        let why = format!(
+            "the thread that keeps the outbox file has died, which is a bug, and no sample is accepted until \
+             the bot is started again: {}",
+            panic_message(&*panic)
+        );
+        tracing::error!("{why}");
+        let _ = shared.given_up.set(why);
     }
 }
 
@@ -150,7 +177,7 @@ fn prepare(
     let (next, bytes, waiting) = count(&connection, shared).map_err(judge)?;
     // Never to the wrong backend: account numbers mean something else there.
     let backend = meta(&connection, "backend").map_err(judge)?;
-    let ours = shown(backend_url);
+    let ours = shown_url(backend_url);
     if backend.as_deref() != Some(ours.as_str()) {
         match backend {
             Some(backend) if waiting > 0 => {
@@ -208,15 +235,6 @@ fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> 
 fn set_meta(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     connection.execute(sql, [key, value]).map(|_| ())
-}
-
-/// A URL as it may be stored and shown: without a password, and without a slash at the end.
-fn shown(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
 }
 
 fn judge(file: &Path, error: rusqlite::Error) -> OutboxError {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::DeliveryMode;
 use crate::delivery::Status;
-use crate::delivery::triage::Stop;
+use crate::delivery::triage::Refusal;
 use crate::telemetry::MetricsText;
 use tokio::time::{Instant, sleep};
 
@@ -166,7 +166,7 @@ async fn without_a_permission_that_account_stops_and_the_others_go_on() {
     delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
     delivery.accept(OTHER, run("a", 10, 1)).await.unwrap();
     sleep(Duration::from_secs(600)).await;
-    assert!(matches!(status(&delivery, ACCOUNT), Status::Stopped { stop: Stop::Permission, .. }));
+    assert!(matches!(status(&delivery, ACCOUNT), Status::Stopped { stop: Refusal::Permission, .. }));
     assert!(matches!(status(&delivery, OTHER), Status::Delivering));
     assert!(!delivery.state().token_refused);
     let tried = api.requests().iter().filter(|(account, _)| *account == ACCOUNT).count();
@@ -195,12 +195,31 @@ async fn with_a_refused_token_all_stop_and_all_go_on_when_it_is_good_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_became_good_while_a_refusal_was_on_its_way_was_noticed_a_minute_late() {
+    let api = Model::new();
+    let mut known = HashSet::new();
+    api.behave(
+        move |account, _| if known.insert(account) { Answer::Fail(answer(401)) } else { Answer::Honest },
+    );
+    api.take(Duration::from_millis(300));
+    let delivery = start(&api, Outbox::memory());
+    delivery.accept(OTHER, run("a", 10, 1)).await.unwrap();
+    // The first account's second attempt ends 60.6 s after the beginning.
+    sleep(Duration::from_millis(60_400)).await;
+    delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
+    let began = Instant::now();
+    delivery.wait_for(empty).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(api.requests().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_account_stops_with_words() {
     let api = Model::new();
     api.fail(404);
     let delivery = start(&api, Outbox::memory());
     delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
-    let stopped = |state: &DeliveryState| matches!(&state.accounts[0].status, Status::Stopped { stop: Stop::Account, why, .. } if why.contains("404"));
+    let stopped = |state: &DeliveryState| matches!(&state.accounts[0].status, Status::Stopped { stop: Refusal::Account, why, .. } if why.contains("404"));
     delivery.wait_for(stopped).await;
 }
 
@@ -265,6 +284,21 @@ async fn requests_get_smaller_when_large_ones_fail() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_after_of_zero_made_the_bot_hammer_and_hid_the_outage() {
+    let api = Model::new();
+    api.behave(|_, _| Answer::Fail(answer_with(502, Some(Duration::ZERO))));
+    api.take(Duration::from_millis(5));
+    let delivery = start(&api, Outbox::memory());
+    for second in 0..60 {
+        delivery.accept(ACCOUNT, run("a", 500, second)).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert!(second < 5 || matches!(status(&delivery, ACCOUNT), Status::BackingOff { .. }));
+    }
+    let requests = api.requests().len();
+    assert!(requests < 30, "{requests} requests in a minute");
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_values_at_one_path_and_time_the_first_is_sent() {
     let api = Model::new();
     let delivery = start(&api, Outbox::memory());
@@ -324,18 +358,33 @@ async fn a_drain_delivers_live_samples_and_backlog_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_without_a_backend_gives_up_soon_and_says_what_is_left() {
+async fn a_drain_without_a_backend_says_what_is_left() {
     let api = Model::new();
     api.behave(|_, _| Answer::Fail(broken()));
     let delivery = start(&api, Outbox::memory());
     delivery.accept(ACCOUNT, run("a", 50, 1)).await.unwrap();
     let began = Instant::now();
-    let drained = delivery.drain(Duration::from_secs(60)).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let drained = delivery.drain(Duration::from_secs(20)).await;
+    assert_eq!(began.elapsed().as_secs(), 20, "what would be lost is tried as long as there is time");
     assert_eq!(
         drained.to_string(),
         "50 samples in memory could not be delivered: PUT accounts/7/values: connection reset"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_lost_samples_in_memory_though_the_backend_came_back_in_time() {
+    let api = Model::new();
+    api.behave(|_, _| Answer::Fail(broken()));
+    let delivery = start(&api, Outbox::memory());
+    delivery.accept(ACCOUNT, run("a", 50, 1)).await.unwrap();
+    sleep(Duration::from_secs(600)).await;
+    let back = async {
+        sleep(Duration::from_secs(6)).await;
+        api.behave_well();
+    };
+    let (drained, ()) = tokio::join!(delivery.drain(Duration::from_secs(10)), back);
+    assert!(drained.is_complete(), "{drained}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,6 +419,25 @@ async fn after_a_stop_nothing_is_accepted() {
     delivery.stop().await;
     let refused = delivery.accept(ACCOUNT, run("a", 1, 2)).await.unwrap_err();
     assert_eq!(refused.to_string(), "delivery has stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_panic_nothing_was_delivered_for_that_account_any_more() {
+    let api = Model::new();
+    let mut requests = 0;
+    api.behave(move |_, _| {
+        requests += 1;
+        assert!(requests != 1, "a bug");
+        Answer::Honest
+    });
+    let delivery = start(&api, Outbox::memory());
+    delivery.accept(ACCOUNT, run("a", 10, 1)).await.unwrap();
+    let failed = |state: &DeliveryState| matches!(&state.accounts[0].status, Status::BackingOff { why, .. } if why.ends_with("a bug"));
+    delivery.wait_for(failed).await;
+    assert_eq!(delivery.state().waiting, 10);
+    delivery.wait_for(empty).await;
+    assert_eq!(api.stored().len(), 10);
+    assert!(matches!(status(&delivery, ACCOUNT), Status::Delivering));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,14 +5,15 @@ mod memory;
 mod sqlite;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Delivery, DeliveryOptions, DeliveryState, Outbox};
-use crate::backend::{AccountId, Api, ApiError, Resource};
+use crate::backend::{Api, ApiError, Resource};
 use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::ids::AccountId;
 use crate::sample::{Path, Sample};
 
 pub(super) const URL: &str = "https://grafolean.example.org/api";
@@ -42,6 +43,8 @@ struct Inner {
     requests: Vec<(AccountId, Vec<String>)>,
     bad: HashSet<String>,
     script: Option<Script>,
+    /// Done once, when values were stored and before that is answered.
+    after_store: Option<Box<dyn FnOnce() + Send>>,
     /// How often a value was stored where one was before.
     repeated: usize,
     delay: Duration,
@@ -52,36 +55,50 @@ impl Model {
         Arc::default()
     }
 
+    /// A script may panic: that is what some tests are about.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn behave(&self, script: impl FnMut(AccountId, &[Sample]) -> Answer + Send + 'static) {
-        self.0.lock().unwrap().script = Some(Box::new(script));
+        self.inner().script = Some(Box::new(script));
     }
 
     pub(super) fn behave_well(&self) {
-        self.0.lock().unwrap().script = None;
+        self.inner().script = None;
     }
 
     pub(super) fn fail(&self, status: u16) {
         self.behave(move |_, _| Answer::Fail(answer(status)));
     }
 
+    pub(super) fn after_store(&self, then: impl FnOnce() + Send + 'static) {
+        self.inner().after_store = Some(Box::new(then));
+    }
+
+    /// Whether what was to be done after storing is still to be done: not any more then.
+    pub(super) fn forget_after_store(&self) -> bool {
+        self.inner().after_store.take().is_some()
+    }
+
     pub(super) fn refuse(&self, paths: impl IntoIterator<Item = impl Into<String>>) {
-        self.0.lock().unwrap().bad.extend(paths.into_iter().map(Into::into));
+        self.inner().bad.extend(paths.into_iter().map(Into::into));
     }
 
     pub(super) fn take(&self, delay: Duration) {
-        self.0.lock().unwrap().delay = delay;
+        self.inner().delay = delay;
     }
 
     pub(super) fn stored(&self) -> HashMap<(AccountId, String, i64), f64> {
-        self.0.lock().unwrap().stored.clone()
+        self.inner().stored.clone()
     }
 
     pub(super) fn repeated(&self) -> usize {
-        self.0.lock().unwrap().repeated
+        self.inner().repeated
     }
 
     pub(super) fn requests(&self) -> Vec<(AccountId, Vec<String>)> {
-        self.0.lock().unwrap().requests.clone()
+        self.inner().requests.clone()
     }
 }
 
@@ -92,11 +109,11 @@ impl Api for Model {
     }
 
     async fn store(&self, account: AccountId, samples: &[Sample]) -> Result<(), ApiError> {
-        let delay = self.0.lock().unwrap().delay;
+        let delay = self.inner().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        let mut inner = self.0.lock().unwrap();
+        let mut inner = self.inner();
         let paths = samples.iter().map(|sample| sample.path.to_string()).collect();
         inner.requests.push((account, paths));
         let answer = inner.script.as_mut().map_or(Answer::Honest, |script| script(account, samples));
@@ -116,6 +133,9 @@ impl Api for Model {
             if inner.stored.insert(key, sample.value).is_some() {
                 inner.repeated += 1;
             }
+        }
+        if let Some(then) = inner.after_store.take() {
+            then();
         }
         if matches!(answer, Answer::Lose) { Err(broken()) } else { Ok(()) }
     }

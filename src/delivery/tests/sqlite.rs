@@ -63,6 +63,19 @@ async fn a_drain_says_where_samples_wait() {
 }
 
 #[tokio::test]
+async fn a_drain_without_a_backend_gives_up_soon_where_samples_are_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.behave(|_, _| Answer::Fail(broken()));
+    let delivery = start(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER));
+    delivery.accept(ACCOUNT, run("a", 50, 1)).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let drained = delivery.drain(Duration::from_secs(60)).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!((drained.on_disk, drained.in_memory), (50, 0));
+}
+
+#[tokio::test]
 async fn only_the_refused_samples_leave_a_parcel_otherwise_kept() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
@@ -212,6 +225,92 @@ async fn while_the_disk_is_full_samples_are_held_in_memory_and_delivered() {
 }
 
 #[tokio::test]
+async fn a_stop_lost_what_was_held_in_memory_although_the_disk_could_be_written_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.fail(503);
+    let outbox = Outbox::sqlite(directory.path()).max_pages(20).keep_for(FOREVER);
+    let delivery = start_with(&api, outbox, fast());
+    for n in 0..20 {
+        delivery.accept(ACCOUNT, run("a", 1_000, n)).await.unwrap();
+    }
+    assert!(delivery.state().in_memory > 0);
+    delivery.0.core.outbox.set_max_pages(100_000).await;
+    delivery.stop().await;
+    assert_eq!(delivery.state().in_memory, 0);
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
+    assert_eq!(delivery.state().waiting, 20_000);
+}
+
+#[tokio::test]
+async fn a_stop_lost_what_was_on_its_way_and_nowhere_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.take(Duration::from_secs(600));
+    let outbox = Outbox::sqlite(directory.path()).keep_for(FOREVER);
+    let delivery = start_with(&api, outbox, fast());
+    delivery.0.core.outbox.set_max_pages(1).await;
+    delivery.accept(ACCOUNT, run("a", 5_000, 1)).await.unwrap();
+    assert!(delivery.state().file_trouble.is_some());
+    let in_hand = || 5_000 - delivery.state().in_memory;
+    while in_hand() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    delivery.0.core.outbox.set_max_pages(100_000).await;
+    delivery.stop().await;
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
+    assert_eq!(delivery.state().waiting, 5_000);
+}
+
+#[tokio::test]
+async fn nobody_noticed_that_the_thread_of_the_outbox_file_had_died() {
+    let directory = tempfile::tempdir().unwrap();
+    let delivery = start(&Model::new(), Outbox::sqlite(directory.path()));
+    assert_eq!(delivery.state().stopped_because().count(), 0);
+    delivery.0.core.outbox.die().await;
+    let because = async {
+        loop {
+            if let Some(why) = delivery.state().stopped_because().next() {
+                return why;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let why = tokio::time::timeout(Duration::from_secs(5), because).await.unwrap();
+    assert!(why.ends_with("until the bot is started again: a bug"), "{why}");
+    delivery.accept(ACCOUNT, run("a", 1, 1)).await.unwrap_err();
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn an_absurd_account_number_raised_a_false_alarm_about_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.fail(503);
+    let delivery = start_with(&api, Outbox::sqlite(directory.path()).keep_for(FOREVER), fast());
+    delivery.accept(AccountId::new(u64::MAX), run("a", 10, 1)).await.unwrap();
+    delivery.accept(ACCOUNT, run("a", 100, 1)).await.unwrap();
+    let state = delivery.state();
+    assert_eq!((state.waiting, state.in_memory, state.file_trouble), (100, 0, None));
+    assert_eq!((state.accepted, state.set_aside["no_account"]), (110, 10));
+    assert!(state.set_aside_last[0].words.starts_with("no backend has an account 18446744073709551615"));
+    let last = AccountId::new(i64::MAX.unsigned_abs());
+    delivery.accept(last, run("a", 10, 1)).await.unwrap();
+    assert_eq!((delivery.state().waiting, delivery.state().file_trouble), (110, None));
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_held_up_the_stop_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let delivery = start(&Model::new(), Outbox::sqlite(directory.path()));
+    delivery.0.core.outbox.block(Duration::from_secs(3)).await;
+    let began = tokio::time::Instant::now();
+    assert!(!delivery.stop_within(Duration::from_millis(500)).await);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(delivery.stop_within(Duration::from_secs(30)).await, "it can be tried again");
+}
+
+#[tokio::test]
 async fn a_full_disk_stops_no_delivery() {
     let directory = tempfile::tempdir().unwrap();
     let api = Model::new();
@@ -257,6 +356,9 @@ async fn samples_too_old_are_dropped_but_not_because_the_clock_jumps() {
         delivery.0.core.outbox.sweep().await;
         delivery.state()
     };
+    for _ in 0..10 {
+        assert_eq!(sweep().await.waiting, 20, "the clock is not trusted yet");
+    }
     let state = sweep().await;
     assert_eq!((state.waiting, state.dropped["age"]), (10, 10));
     clock.set(1_000_000 + 7_200);
@@ -267,6 +369,50 @@ async fn samples_too_old_are_dropped_but_not_because_the_clock_jumps() {
     for _ in 0..20 {
         assert_eq!(sweep().await.waiting, 10, "and back");
     }
+}
+
+#[tokio::test]
+async fn a_start_with_a_wrong_clock_emptied_the_outbox() {
+    let directory = tempfile::tempdir().unwrap();
+    leave_behind(directory.path(), run("a", 100, 1_790_000_000)).await;
+    let api = Model::new();
+    api.fail(503);
+    // It begins a month ahead, and is set after some minutes.
+    let clock = Hand::at(1_790_000_000 + 30 * 86_400);
+    let outbox = Outbox::sqlite(directory.path()).open(URL, Arc::<Hand>::clone(&clock)).unwrap();
+    let api: Arc<dyn Api> = api;
+    let delivery = Delivery::start(api, Arc::<Hand>::clone(&clock), outbox, fast());
+    for _ in 0..5 {
+        delivery.0.core.outbox.sweep().await;
+    }
+    clock.set(1_790_000_000);
+    for _ in 0..20 {
+        delivery.0.core.outbox.sweep().await;
+    }
+    assert_eq!(delivery.state().waiting, 100);
+}
+
+#[tokio::test]
+async fn a_deleted_account_made_the_bot_not_ready_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let api = Model::new();
+    api.fail(404);
+    let clock = Hand::at(1_000_000);
+    let outbox = Outbox::sqlite(directory.path()).keep_for(Duration::from_secs(3_600));
+    let outbox = outbox.open(URL, Arc::<Hand>::clone(&clock)).unwrap();
+    let api: Arc<dyn Api> = api;
+    let delivery = Delivery::start(api, Arc::<Hand>::clone(&clock), outbox, fast());
+    delivery.accept(ACCOUNT, run("a", 10, 1_000_000 - 3_700)).await.unwrap();
+    delivery.wait_for(|state| matches!(state.accounts[0].status, Status::Stopped { .. })).await;
+    assert_eq!(delivery.state().stopped_because().count(), 1);
+    for _ in 0..12 {
+        delivery.0.core.outbox.sweep().await;
+    }
+    let state = delivery.state();
+    assert_eq!((state.waiting, state.stopped_because().count()), (0, 0));
+    // The next attempt would be in a minute: a drain begins one at once.
+    delivery.drain(Duration::from_secs(5)).await;
+    delivery.wait_for(|state| matches!(state.accounts[0].status, Status::Delivering)).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the engine counts.
 
 use super::socket::SocketKind;
-use std::sync::atomic::{AtomicU64, Ordering};
+use grafoleancollector::telemetry::Counter;
 
 /// A reading of a [`Pinger`](super::Pinger)'s counters, all since it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,19 +46,6 @@ pub struct SocketStats {
     pub receive_buffer: usize,
     /// Bytes of send buffer, likewise.
     pub send_buffer: usize,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// Both families count into the same counters.

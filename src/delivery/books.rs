@@ -2,19 +2,20 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::seldom::Seldom;
-use crate::backend::AccountId;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, as_text};
+use crate::ids::AccountId;
 use crate::sample::Sample;
-use crate::telemetry::{Counter, MetricsText};
+use crate::telemetry::{Counter, MetricsText, Throttle};
 
 /// Samples set aside that are remembered by name: enough to see a pattern.
 const REMEMBERED: usize = 50;
 /// Samples set aside that are named in the log within a minute.
 const NAMED_A_MINUTE: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Why a sample is never sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -24,10 +25,13 @@ pub(crate) enum Aside {
     Refused,
     /// Another value at the same path and time was sent along with it.
     Duplicate,
+    /// There can be no such account.
+    NoAccount,
 }
 
 impl Aside {
-    const ALL: [(Self, &'static str); 2] = [(Self::Refused, "refused"), (Self::Duplicate, "duplicate")];
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Refused, "refused"), (Self::Duplicate, "duplicate"), (Self::NoAccount, "no_account")];
 }
 
 /// A sample that was set aside.
@@ -43,23 +47,19 @@ pub(crate) struct SetAside {
     pub(crate) words: String,
 }
 
-pub(crate) fn as_text<S: Serializer>(value: &impl std::fmt::Display, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(value)
-}
-
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Books {
     pub(crate) accepted: Counter,
     pub(crate) stored: Counter,
-    set_aside: [Counter; 2],
+    set_aside: [Counter; Aside::ALL.len()],
     pub(crate) requests_stored: Counter,
     pub(crate) requests_failed: Counter,
     last: Mutex<VecDeque<SetAside>>,
-    named: Seldom,
-    pub(crate) kept: Seldom,
+    named: Throttle,
+    pub(crate) kept: Throttle,
 }
 
-impl Default for Ledger {
+impl Default for Books {
     fn default() -> Self {
         Self {
             accepted: Counter::default(),
@@ -68,19 +68,19 @@ impl Default for Ledger {
             requests_stored: Counter::default(),
             requests_failed: Counter::default(),
             last: Mutex::default(),
-            named: Seldom::new(NAMED_A_MINUTE),
-            kept: Seldom::new(1),
+            named: Throttle::new(NAMED_A_MINUTE, MINUTE),
+            kept: Throttle::new(1, MINUTE),
         }
     }
 }
 
-impl Ledger {
+impl Books {
     pub(crate) fn set_aside(&self, account: AccountId, sample: &Sample, why: Aside, words: String) {
         self.set_aside[why as usize].inc();
         let path = sample.path.as_str();
-        if let Some(unnamed) = self.named.may_say(1) {
-            tracing::warn!(%account, path, value = sample.value, measured = %sample.time, unnamed,
-                "a sample is set aside: {words}");
+        if let Some(unsaid) = self.named.say() {
+            tracing::warn!(%account, path, value = sample.value, measured = %sample.time,
+                "a sample is set aside: {words}{unsaid}");
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() == REMEMBERED {
