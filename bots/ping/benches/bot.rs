@@ -65,7 +65,7 @@ fn main() {
     let owed = after.get("grafolean_ticks_owed_total") - before.get("grafolean_ticks_owed_total");
     let Found { runs, missed, lost, .. } = found;
     println!(
-        "| entities | runs | runs missed | ticks owed | packets lost | CPU of one core | memory | peak |"
+        "| entities | runs stored | runs missed | ticks owed | packets lost | CPU of one core | memory | peak |"
     );
     println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
     println!(
