@@ -122,18 +122,32 @@ impl Failure {
             (Cause::Expected { what, shown, .. }, Values::Shown) => format!("expected {what}, got {shown}"),
             (Cause::Expected { what, kind, .. }, Values::Hidden) => format!("expected {what}, got {kind}"),
             (Cause::Missing, _) => "missing".to_owned(),
-            (Cause::Own(text), Values::Hidden) if quotes(&text, value) => "is not valid".to_owned(),
+            (Cause::Own(text), Values::Hidden) if quotes(&without_names(&text, value), value) => {
+                "is not valid".to_owned()
+            }
             (Cause::Field(text) | Cause::Own(text), _) => text,
         };
         if self.path.is_empty() { text } else { format!("{}: {text}", self.path.join(".")) }
     }
 }
 
-/// Whether a text quotes a value that may be a secret, plain or escaped. Shorter ones are words such as `0` and
-/// `no`, which stand in any text.
+/// A shorter value is a word such as `0` or `no`, which stands in any text.
+const SECRET_FROM: usize = 4;
+
+/// A text without the names of the value's fields: these are no secret, though a value may be a part of them, as
+/// `snmpv3` is of `snmpv3_authKey`.
+fn without_names(text: &str, value: &Value) -> String {
+    let mut names: Vec<_> = value.as_object().into_iter().flatten().map(|(name, _)| name).collect();
+    // The longest first: one name may begin with another. A short one has no room for a secret.
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names
+        .into_iter()
+        .filter(|name| name.len() >= SECRET_FROM)
+        .fold(text.to_owned(), |text, name| text.replace(name, ""))
+}
+
+/// Whether a text quotes a value that may be a secret, plain or escaped.
 fn quotes(text: &str, value: &Value) -> bool {
-    /// In characters.
-    const SECRET_FROM: usize = 4;
     match value {
         Value::String(secret) => {
             let secret = secret.trim();
@@ -685,6 +699,16 @@ mod tests {
             read::<Secret>(&json!({"word": "hunter2"}), Values::Shown).unwrap_err(),
             "word: hunter2 is too short"
         );
+    }
+
+    #[test]
+    fn a_value_that_is_a_part_of_a_fields_name_hid_the_errors_that_name_the_field() {
+        let value = json!({"version": "snmpv3", "snmpv3_authKey": "hunter22", "snmpv3_authProtocol": "MD6"});
+        let describe =
+            |words: &str| Failure::of(Cause::Own(words.to_owned())).describe(&value, Values::Hidden);
+        let words = "snmpv3_authProtocol: expected MD5 or SHA";
+        assert_eq!(describe(words), words);
+        assert_eq!(describe("snmpv3_authKey: \"hunter22\" is too short"), "is not valid");
     }
 
     #[test]
