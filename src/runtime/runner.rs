@@ -197,7 +197,10 @@ impl<C: Collector> Runner<C> {
             control.drain(grace, &stop).await;
         }
         flush(&delivery, grace, &stop).await;
-        drop(crew);
+        // The loop is gone, so that these are the only hands on the threads.
+        if let Some(workers) = crew.and_then(Arc::into_inner) {
+            workers.stop().await;
+        }
         if let Some(health) = health {
             health.stop().await;
         }

@@ -2,15 +2,19 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 /// So many runs may block their threads at a time before the others have none. Threads that have nothing to do
 /// cost next to nothing.
-const MOST_THREADS: usize = 64;
+const MOST_THREADS: usize = 16;
 /// The look at the jobs needs one as well, however few runs there are.
 const FEWEST_THREADS: usize = 4;
+
+/// Idle threads end at once; one that is blocked is given up after this.
+const LONGEST_END: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct Workers {
@@ -43,10 +47,23 @@ impl Workers {
     }
 }
 
+impl Workers {
+    /// Ends the threads, and waits until they have ended, but not for those that runs still block.
+    ///
+    /// Not to wait at all is dangerous: glibc (seen with 2.36) reads freed memory where a thread is detached in
+    /// the very moment in which it ends, and the process dies of it now and then.
+    pub(crate) async fn stop(mut self) {
+        if let Some(runtime) = self.own.take() {
+            // Waiting is not for a thread that drives futures. Nothing there can panic.
+            let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(LONGEST_END)).await;
+        }
+    }
+}
+
 impl Drop for Workers {
+    /// Only where something else went wrong before.
     fn drop(&mut self) {
         if let Some(runtime) = self.own.take() {
-            // Waiting would last as long as a run that blocks.
             runtime.shutdown_background();
         }
     }

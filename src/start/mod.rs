@@ -6,6 +6,7 @@ mod once;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -150,8 +151,9 @@ impl Program {
             Err(error) => return self.refuse(&StartError::Threads(error)),
         };
         let done = runtime.block_on(self.act(&matches, build));
-        // Whatever still blocks a thread, such as a name server that does not answer, is not waited for.
-        runtime.shutdown_background();
+        // Whatever still blocks a thread, such as a name server that does not answer, is not waited for; all other
+        // threads are: see `Workers::stop` for why.
+        runtime.shutdown_timeout(Duration::from_millis(200));
         done.unwrap_or_else(|error| self.refuse(&error))
     }
 

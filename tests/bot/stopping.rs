@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grafoleancollector::testing::FakeBackend;
-use grafoleancollector::{Outbox, Runner, Settings, Stop};
+use grafoleancollector::testing::{FakeApi, FakeBackend};
+use grafoleancollector::{Outbox, Runner, Settings, Stop, SystemClock};
 
 use crate::scripted::{Does, Script, Simulation, job};
 
@@ -125,4 +125,22 @@ async fn a_stop_does_not_wait_for_a_backend_that_is_silent_at_the_start() {
     assert!(backend.wait_until(|b| b.request_count() > 0, Duration::from_secs(10)).await);
     stop.now();
     tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bots_that_stop_one_after_the_other_do_not_take_the_process_with_them() {
+    for _ in 0..100 {
+        let api = FakeApi::new(Arc::new(SystemClock));
+        let account = api.add_account("First account");
+        let stop = Stop::new();
+        let script = Script::new(account, vec![job("a", &[1], Does::Measure)]);
+        let runner =
+            Runner::new(script, Settings::new("http://fake/api", api.token())).api(Arc::new(api.clone()));
+        let running = tokio::spawn(runner.run_until(stop.clone()));
+        assert!(api.wait_until(|api| api.request_count() >= 2, Duration::from_secs(10)).await);
+        // The threads begin their work just now.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        stop.now();
+        running.await.unwrap().unwrap();
+    }
 }
