@@ -76,6 +76,8 @@ pub(crate) fn start(filter: LogFilter, format: LogFormat, token: Token) -> Resul
         }
     }
     JSON.store(format == LogFormat::Json, Relaxed);
+    // A panic is a line like any other: in the log's format, and without the token.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     Ok(())
 }
 
