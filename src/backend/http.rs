@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 
 pub(crate) use address::{EXPECTED, base_url, shown_url};
+pub(crate) use skew::SKEW_SAID_ABOVE;
 
 use self::client::{client, innermost};
 use self::exchange::{Answer, Call, Exchange};

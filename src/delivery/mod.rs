@@ -20,7 +20,6 @@ mod ward;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -410,13 +409,8 @@ async fn sweep(core: Arc<Core>) {
         () = tokio::time::sleep(SWEEP) => true,
     } {
         if let Err(panic) = AssertUnwindSafe(core.outbox.sweep()).catch_unwind().await {
-            let words = panic_message(&*panic);
+            let words = crate::error::panic_message(&*panic);
             tracing::error!("sweeping the outbox failed, which is a bug; it goes on in a minute: {words}");
         }
     }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -123,7 +123,7 @@ impl Setback {
     /// The courier panicked: something in it is wrong, or in what it calls.
     pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
         let judgement = Judgement::Trouble { kind: Kind::Panicked, retry_after: None, smaller: false };
-        Self { judgement, words: super::panic_message(panic).to_owned(), range: 0..0, local: false }
+        Self { judgement, words: crate::error::panic_message(panic).to_owned(), range: 0..0, local: false }
     }
 }
 

@@ -14,7 +14,7 @@ use super::timetable::Start;
 use crate::clock::{Clock, Timestamp};
 use crate::collector::Collector;
 use crate::delivery::Delivery;
-use crate::error::JobError;
+use crate::error::{JobError, panic_message};
 use crate::job::{Cancel, Run};
 use crate::sample::{Samples, Unfit};
 
@@ -93,7 +93,8 @@ pub(crate) async fn within<T, F: Future<Output = Result<T, JobError>>>(
     limit: Duration,
     call: impl FnOnce() -> F,
 ) -> Result<T, JobError> {
-    let panicked = |panic: Box<dyn Any + Send>| JobError::Panicked { message: panic_message(&*panic) };
+    let panicked =
+        |panic: Box<dyn Any + Send>| JobError::Panicked { message: panic_message(&*panic).to_owned() };
     // What a panic may leave half-done is the collector's own; the loop shares none of it.
     let mut future = Box::pin(AssertUnwindSafe(async move { call().await }).catch_unwind());
     match tokio::time::timeout(limit, future.as_mut()).await {
@@ -104,9 +105,4 @@ pub(crate) async fn within<T, F: Future<Output = Result<T, JobError>>>(
             Err(panic) => Err(panicked(panic)),
         },
     }
-}
-
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
 }

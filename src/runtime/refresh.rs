@@ -8,13 +8,12 @@ use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::perform::panic_message;
 use super::vitals::Vitals;
 use super::workers::Workers;
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::context::Context;
-use crate::error::{Chain, FetchError};
+use crate::error::{Chain, FetchError, panic_message};
 use crate::job::Job;
 use crate::settings::{LONGEST_REFRESH, SHORTEST_REFRESH};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{gather, log_settings};
 use crate::backend::config_cache::Account;
-use crate::backend::http::shown_url;
+use crate::backend::http::{SKEW_SAID_ABOVE, shown_url};
 use crate::backend::{Api, ApiError, DeliveryMode, HttpApi, Resource, job_configs, wire};
 use crate::clock::SystemClock;
 use crate::collector::Collector;
@@ -20,9 +20,6 @@ use crate::finding::{Finding, Verdict};
 use crate::job::Job;
 use crate::schedule::Interval;
 use crate::settings::{Environment, Settings};
-
-/// A clock that is off by more than this puts values where nobody looks for them.
-const SKEW_SECONDS: f64 = 5.0;
 
 #[expect(clippy::print_stdout, reason = "the report is this command's output")]
 pub(super) async fn check<C: Collector>(
@@ -128,7 +125,7 @@ async fn look_at_backend<C: Collector>(settings: &Settings, bot: Option<&C>, fin
         Err(why) => return findings.push(Finding::bad("backend", why)),
     }
     if let Some(skew) = api.clock_skew() {
-        findings.push(if skew.abs() > SKEW_SECONDS {
+        findings.push(if skew.abs() > SKEW_SAID_ABOVE {
             Finding::doubtful(
                 "clock",
                 format_args!("the backend's clock is {skew:+.0} s off ours: set one of them right"),

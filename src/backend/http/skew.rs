@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 
 /// A difference of clocks worth saying, in seconds: what is measured now would be drawn visibly elsewhere.
-const SKEW_SAID_ABOVE: f64 = 5.0;
+pub(crate) const SKEW_SAID_ABOVE: f64 = 5.0;
 
 /// A difference of clocks that counts as gone, in seconds: less than above, so that one on the edge is not said
 /// again and again.

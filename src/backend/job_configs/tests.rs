@@ -482,42 +482,47 @@ async fn large_lists_are_read_aside_with_the_same_result() {
     assert!(entities.iter().all(|e| Arc::ptr_eq(&e.sensors[0].details, &entities[0].sensors[0].details)));
 }
 
-/// What is logged on this thread, until the guard is dropped.
-fn logged() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
-    struct Memory(Arc<Mutex<Vec<u8>>>);
+/// What is logged on this thread from now on.
+///
+/// The subscriber is the whole process's, and each thread keeps its own lines: one that is set for a thread alone
+/// hears nothing of a place that another thread logged from first, where nobody listened.
+fn logged() -> Log {
+    thread_local! {
+        static LOG: Log = Log::default();
+    }
+    static LISTENING: std::sync::Once = std::sync::Once::new();
+    LISTENING.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
+        let subscriber = subscriber.with_writer(|| LOG.try_with(Log::clone).unwrap_or_default()).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+    LOG.with(Log::clone)
+}
 
-    impl std::io::Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
 
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
-    let log = Arc::<Mutex<Vec<u8>>>::default();
-    let memory = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .with_writer(move || Memory(memory.clone()))
-        .finish();
-    (log, tracing::subscriber::set_default(subscriber))
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_problem_and_a_failing_account_are_said_once() {
-    let (log, _guard) = logged();
+    let log = logged();
     let bench = Bench::of(
         &json!([entity(7), changed("name", json!(null))]),
         &json!([credential()]),
         &json!([sensor()]),
     );
     let lines = || {
-        let text = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
+        let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
         text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
     };
     bench.fetch().await;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::panic_message;
 use super::dir_lock::DirLock;
 use super::keeper::{Command, Keeper, Keeping};
 use super::parcel::{Parcel, Seq};
 use super::{Closed, Outbox, OutboxError, Settled, Shared};
 use crate::backend::http::shown_url;
 use crate::clock::Clock;
+use crate::error::panic_message;
 use crate::ids::AccountId;
 use crate::sample::Sample;
 
