@@ -1,10 +1,10 @@
 //! From any text to a segment of a path, as python-slugify 4.0.0 does it with the pattern `[^0-9a-zA-Z_-]+`: paths
 //! of sensors that exist must stay what they are.
 //!
-//! Its transliteration comes from text-unidecode 1.3, ours from deunicode. Of 20,902 common Chinese, Japanese and
-//! Korean characters (U+4E00 to U+9FA5) the tables differ in three that both know (么 旅 术), and deunicode knows
-//! some hundred rare ones that gave `-`. It also knows scripts and signs that gave `-`; what gave nothing
-//! ([`dropped`]) gives nothing here.
+//! Its transliteration comes from text-unidecode 1.3, ours from deunicode, mended where the two differ about what
+//! both know: no Latin, Cyrillic or Greek letter, no kana and no Hangul syllable is left, nor any of the 20,642 Chinese
+//! and Japanese characters (of U+4E00 to U+9FA5) that text-unidecode knows. Scripts, signs and 260 rare characters
+//! that were unknown to it gave `-`, and give their transliteration here.
 //!
 //! Of named HTML references only those below U+0080 and `&nbsp;` are decoded; what a numeric one beyond ASCII
 //! stands for becomes `-`.
@@ -32,16 +32,30 @@ fn transliterated(text: &str) -> String {
             '\'' => ascii.push('-'),
             _ if c.is_ascii() => ascii.push(c),
             _ if dropped(c) => {}
-            _ => ascii.push_str(deunicode::deunicode_char(c).unwrap_or("-")),
+            _ => ascii.push_str(read_otherwise(c).or_else(|| deunicode::deunicode_char(c)).unwrap_or("-")),
         }
     }
     ascii
+}
+
+/// Characters with several readings, of which text-unidecode has another one than deunicode.
+fn read_otherwise(c: char) -> Option<&'static str> {
+    Some(match c {
+        '么' => "Yao ",
+        '什' => "Shi ",
+        '价' => "Jie ",
+        '旅' => "Lu ",
+        '术' => "Zhu ",
+        _ => return None,
+    })
 }
 
 /// What text-unidecode has no text for: signs, pictures, and all beyond the basic plane.
 fn dropped(c: char) -> bool {
     match c {
         '™' => false,
+        // The marks of voice that stand alone, and the dot between words of katakana.
+        '\u{309A}' | '\u{309C}' | '・' => true,
         '\u{2100}'..='\u{213F}' | '\u{2400}'..='\u{24FE}' | '\u{2600}'..='\u{27FE}' => true,
         _ => c > '\u{FFFF}',
     }

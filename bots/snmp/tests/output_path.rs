@@ -43,9 +43,11 @@ fn slugs_of_strange_texts() {
         ("\u{fffd}x", "x"),
         ("a\u{e000}b", "a-b"),
         ("…", ""),
-        // The reference has Lu here: one of three common characters that differ.
-        ("旅", "Lv"),
-        // The reference leaves the accent of a reference as a dash: caf-e-s has become of it.
+        ("什么 价 旅 术", "Shi-Yao-Jie-Lu-Zhu"),
+        ("コア・スイッチ", "koasuituti"),
+        // Different: a character that the reference does not know gave a dash, here x-y.
+        ("x丆y", "xHany"),
+        // Different: the reference takes the accent off after it has decoded, which gave cafe-s.
         ("caf&#233;s", "caf-s"),
     ] {
         assert_eq!(slugify(text), slug, "{text:?}");

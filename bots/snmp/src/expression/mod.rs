@@ -28,7 +28,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_OPERATIONS: usize = 1_024;
 /// The stack that nearly all programs can do with; to clear it costs next to nothing.
 const SMALL_STACK: usize = 8;
-/// As much as any program within the limits can need: pending operands of each operator at each depth.
+/// As much as any program within the limits can need: no operation leaves more than one number more.
 const LARGE_STACK: usize = MAX_OPERATIONS;
 
 /// What a division by zero gives.
