@@ -3,6 +3,7 @@
 mod agent;
 mod oid;
 mod value;
+pub mod wire;
 
 pub use agent::{Agent, Binding, SnmpError};
 pub use oid::{Oid, OidError};
