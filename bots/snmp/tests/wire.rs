@@ -343,13 +343,16 @@ async fn a_mapped_address_is_asked_over_ipv4() {
 #[tokio::test]
 async fn dead_devices_do_not_delay_the_living() {
     let stage = Stage::new(Behaviour::default());
+    let mut tuning = patience(0);
+    tuning.timeout = Some(2.0);
+    let credential = Arc::new(Credential::v2c("public").unwrap().tuned(&tuning).unwrap());
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..500u32 {
         let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 3, 0, 0)) + n);
         if n % 2 == 0 {
             stage.agent.behave(address, Behaviour { silent: true, ..Behaviour::default() });
         }
-        let device = stage.wire.agent(stage.agent.device(address), &v2c(2));
+        let device = stage.wire.agent(stage.agent.device(address), &credential);
         tasks.spawn(async move {
             let start = Instant::now();
             (n, sys_name(&device).await, start.elapsed())
@@ -362,7 +365,7 @@ async fn dead_devices_do_not_delay_the_living() {
             assert_timeout(result);
         } else {
             assert_eq!(result.unwrap(), switch());
-            assert!(took < TIMEOUT * 3, "{took:?}");
+            assert!(took < Duration::from_secs(2), "{took:?}");
             answered += 1;
         }
     }
@@ -409,7 +412,7 @@ async fn no_error_shows_a_community() {
 async fn damaged_answers_are_survived() {
     let seed = AtomicU64::new(0x2545_f491_4f6c_dd1d);
     let change = move |datagram: &mut Vec<u8>| {
-        let mut random = || {
+        let random = || {
             let mut x = seed.load(Relaxed);
             x ^= x << 13;
             x ^= x >> 7;

@@ -82,7 +82,7 @@ impl Transport for Line {
         });
         if result.is_ok() {
             counters.answers.add();
-            waiting.answered();
+            (0..waiting.answered()).for_each(|_| counters.unexpected.add());
         }
         result
     }

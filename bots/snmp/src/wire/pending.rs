@@ -227,9 +227,10 @@ impl Waiting<'_> {
         }
     }
 
-    /// One of the candidates was the answer.
-    pub(super) fn answered(&mut self) {
+    /// One of the candidates was the answer. How many there were besides: duplicates.
+    pub(super) fn answered(&mut self) -> usize {
         self.answered = true;
+        locked(&self.slot.inbox).candidates.len()
     }
 }
 

@@ -281,7 +281,7 @@ impl Server {
         let (version, community) = (next(&mut message)?.1, next(&mut message)?.1);
         let (operation, mut pdu) = next(&mut message)?;
         let (id, first, second) = (next(&mut pdu)?.1, next(&mut pdu)?.1, next(&mut pdu)?.1);
-        if community != b"public" || version > &[1] || (operation == ber::GET_BULK && behaviour.no_bulk) {
+        if community != b"public" || version > &[1][..] || (operation == ber::GET_BULK && behaviour.no_bulk) {
             return None;
         }
         let (_, wanted) = next(&mut pdu)?;
