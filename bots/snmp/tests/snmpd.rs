@@ -2,7 +2,12 @@
 //!
 //! Without snmpd these tests are skipped, by name, or fail where `CI` is true.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests, helpers included")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests, helpers included"
+)]
 
 use std::fmt::Write;
 use std::net::{SocketAddr, UdpSocket};
@@ -146,7 +151,8 @@ async fn every_version_and_every_pair_of_protocols_is_understood() {
     for (name, credential) in credentials {
         let device = wire.agent(snmpd.address, &credential);
         let absent: Oid = "1.3.6.1.2.1.1.99.0".parse().unwrap();
-        let found = device.get(&[absent.clone(), sys_name()]).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let found =
+            device.get(&[absent.clone(), sys_name()]).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let expected = [(absent, Value::Nothing), (sys_name(), Value::Bytes(b"interop".to_vec()))];
         assert_eq!(found, expected, "{name}");
         if device.has_bulk() {

@@ -67,7 +67,11 @@ fn engine_and_boots() -> [Oid; 2] {
     ["1.3.6.1.6.3.10.2.1.1.0", "1.3.6.1.6.3.10.2.1.2.0"].map(|oid| oid.parse().unwrap())
 }
 
-async fn ask(wire: &Wire, address: SocketAddr, credential: &Arc<Credential>) -> Result<Vec<Value>, SnmpError> {
+async fn ask(
+    wire: &Wire,
+    address: SocketAddr,
+    credential: &Arc<Credential>,
+) -> Result<Vec<Value>, SnmpError> {
     let answer = wire.agent(address, credential).get(&engine_and_boots()).await?;
     Ok(answer.into_iter().map(|answer| answer.1).collect())
 }
@@ -158,4 +162,69 @@ async fn keys_are_derived_once_for_all_devices() {
     for (_, agent) in agents {
         agent.stop().await;
     }
+}
+
+/// Forwards to an agent, and damages what comes back.
+async fn damaging_proxy(
+    agent: SocketAddr,
+    damage: impl Fn(usize, &mut Vec<u8>) + Send + 'static,
+) -> SocketAddr {
+    let front = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let back = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = front.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut request, mut answer) = (vec![0; 65_536], vec![0; 65_536]);
+        let (mut client, mut count) = (address, 0);
+        loop {
+            tokio::select! {
+                received = front.recv_from(&mut request) => {
+                    let (size, from) = received.unwrap();
+                    client = from;
+                    back.send_to(&request[..size], agent).await.unwrap();
+                }
+                received = back.recv_from(&mut answer) => {
+                    let mut datagram = answer[..received.unwrap().0].to_vec();
+                    damage(count, &mut datagram);
+                    count += 1;
+                    front.send_to(&datagram, client).await.unwrap();
+                }
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn damaged_answers_are_survived_and_never_believed() {
+    let address = free_address();
+    let agent = Agent::start(address, b"\x80\x00\x1f\x88one-engine", 1).await;
+    let proxy = damaging_proxy(address, |count, datagram| {
+        // Now and then, so that discoveries succeed too.
+        let (at, way) = (count * 31 % datagram.len(), count / 7 % 4);
+        match way {
+            _ if !count.is_multiple_of(7) => {}
+            0 => datagram[at] ^= 1 << (count % 8),
+            1 => datagram.truncate(at),
+            2 => datagram.insert(at, 0xff),
+            _ => drop(datagram.remove(at)),
+        }
+    });
+    let (wire, proxy) = (Wire::open().unwrap(), proxy.await);
+    let details = json!({
+        "version": "snmpv3", "snmpv3_securityName": "carol", "snmpv3_securityLevel": "authPriv",
+        "snmpv3_authProtocol": "SHA256", "snmpv3_authKey": "authentic-secret",
+        "snmpv3_privProtocol": "AES", "snmpv3_privKey": "private-secret", "timeout": 0.02, "retries": 0,
+    });
+    let credential: Arc<Credential> = Arc::new(serde_json::from_value(details).unwrap());
+    let (end, mut answered) = (Instant::now() + Duration::from_secs(3), 0);
+    while Instant::now() < end {
+        let answer =
+            tokio::time::timeout(Duration::from_secs(1), ask(&wire, proxy, &credential)).await.unwrap();
+        if let Ok(answer) = answer {
+            assert_eq!(answer[0], Value::Bytes(b"\x80\x00\x1f\x88one-engine".to_vec()));
+            answered += 1;
+        }
+    }
+    assert!(answered > 0, "{:?}", wire.stats());
+    agent.stop().await;
 }

@@ -2,11 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    unreachable_pub,
-    missing_docs,
-    dead_code,
     reason = "these are tests, helpers included"
 )]
 
@@ -103,7 +100,10 @@ async fn objects_come_in_the_order_asked_and_what_is_not_there_is_nothing() {
         let device = stage.wire.agent(stage.target(), &credential);
         let wanted = [oid("1.3.6.1.9.9"), name(), oid("1.3.6.1.2.1.1.99.0"), oid("1.3.6.1.2.1.1.3.0")];
         let answer = device.get(&wanted).await.unwrap();
-        assert_eq!(answer.iter().map(|answer| &answer.0).collect::<Vec<_>>(), wanted.iter().collect::<Vec<_>>());
+        assert_eq!(
+            answer.iter().map(|answer| &answer.0).collect::<Vec<_>>(),
+            wanted.iter().collect::<Vec<_>>()
+        );
         let values: Vec<_> = answer.into_iter().map(|answer| answer.1).collect();
         assert_eq!(values, [Value::Nothing, switch(), Value::Nothing, Value::TimeTicks(123_456)]);
         let last = column(22).child(&[24]);
@@ -214,7 +214,10 @@ async fn what_is_no_answer_is_waited_through() {
         (Behaviour { noise: true, ..Behaviour::default() }, None),
         (Behaviour { truncated: true, ..Behaviour::default() }, None),
         (Behaviour { wrong_id: true, ..Behaviour::default() }, None),
-        (Behaviour { wrong_community: true, ..Behaviour::default() }, Some("an answer has another community")),
+        (
+            Behaviour { wrong_community: true, ..Behaviour::default() },
+            Some("an answer has another community"),
+        ),
         (Behaviour { no_bulk: true, ..Behaviour::default() }, None),
     ] {
         let bulk = behaviour.no_bulk;
@@ -302,6 +305,26 @@ async fn bulk_answers_may_be_short_looping_or_unordered() {
         let rows = stage.device(0).get_bulk(&[column(1)], 12).await.unwrap();
         assert!(rows.len() == 12 && !rows.is_sorted_by(|one, other| one.0 < other.0), "{rows:?}");
     }
+}
+
+#[tokio::test]
+async fn a_table_of_a_million_rows_can_be_asked() {
+    let row = |n: u32| (vec![1, 3, 6, 1, 4, 1, 9, 1, n], Var::Live(Arc::new(Var::Address)));
+    let stage = Stage::of(
+        Mib::After(Box::new(move |after| {
+            let n = if *after < row(1).0[..] { 1 } else { after.last()? + 1 };
+            (n <= 1_000_000).then(|| row(n))
+        })),
+        Behaviour::default(),
+    );
+    let column = oid("1.3.6.1.4.1.9.1");
+    let last = stage.device(0).get_bulk(&[column.child(&[999_998])], 10).await.unwrap();
+    let expected = Value::Address(stage.address);
+    let end = (column.child(&[1_000_000]), Value::Nothing);
+    assert_eq!(last[..2], [(column.child(&[999_999]), expected.clone()), (end.0.clone(), expected)]);
+    assert_eq!(last[2], end);
+    let many = stage.device(0).get_bulk(&[column], 10_000).await.unwrap();
+    assert!(many.len() > 1000, "{}", many.len());
 }
 
 #[tokio::test]
@@ -446,7 +469,7 @@ async fn damaged_answers_are_survived() {
             let mut count = 0;
             while Instant::now() < end {
                 let wanted = [name(), column(2).child(&[3]), column(10).child(&[n.into()])];
-                let _ = tokio::time::timeout(TIMEOUT * 10, async {
+                tokio::time::timeout(TIMEOUT * 10, async {
                     let _ = device.get(&wanted).await;
                     let _ = device.get_bulk(&[column(2), column(6)], 5).await;
                 })

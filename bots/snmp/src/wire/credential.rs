@@ -124,7 +124,15 @@ impl Credential {
     fn new(access: Access) -> Self {
         let (timeout, retries) = (TIMEOUT, RETRIES);
         let context = String::new();
-        Self { access, port: PORT, timeout, retries, max_repetitions: None, context, accept_any_source: false }
+        Self {
+            access,
+            port: PORT,
+            timeout,
+            retries,
+            max_repetitions: None,
+            context,
+            accept_any_source: false,
+        }
     }
 
     /// This with what is said of one device.
@@ -413,7 +421,10 @@ mod tests {
                 r#"{"version":"snmpv2c","snmpv12_community":"hunter2","max_repetitions":0}"#.to_owned(),
                 "max_repetitions",
             ),
-            (format!(r#"{{"version":"snmpv3","snmpv3_securityName":"carol",{auth}}}"#), "snmpv3_securityLevel"),
+            (
+                format!(r#"{{"version":"snmpv3","snmpv3_securityName":"carol",{auth}}}"#),
+                "snmpv3_securityLevel",
+            ),
         ] {
             let error = read(&json).unwrap_err();
             assert!(error.starts_with(&format!("{field}: expected")), "{error}");

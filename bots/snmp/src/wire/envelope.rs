@@ -90,7 +90,8 @@ impl<'a> Reader<'a> {
         let mut length = usize::from(first);
         if first >= 0x80 {
             // A datagram's length takes two bytes; some agents always write four.
-            let (bytes, after) = rest.split_at_checked(usize::from(first & 0x7f)).filter(|(n, _)| n.len() <= 4)?;
+            let (bytes, after) =
+                rest.split_at_checked(usize::from(first & 0x7f)).filter(|(n, _)| n.len() <= 4)?;
             length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
             rest = after;
         }

@@ -47,8 +47,7 @@ fn derive(Passwords { auth, privacy }: &Passwords) -> Result<Keys, SnmpError> {
     let refused = |field: &str| SnmpError::Credential(format!("{field}: refused"));
     let mut master = MasterKeys::new(auth.0, auth.1.expose()).map_err(|_| refused("snmpv3_authKey"))?;
     if let Some((protocol, password)) = privacy {
-        master =
-            master.with_privacy(*protocol, password.expose()).map_err(|_| refused("snmpv3_privKey"))?;
+        master = master.with_privacy(*protocol, password.expose()).map_err(|_| refused("snmpv3_privKey"))?;
     }
     // A salt may never come again with the same key: a start of the program counts within a random half of the salt,
     // so nothing has to be kept on disk.

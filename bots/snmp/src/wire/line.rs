@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use async_snmp::{Candidate, Error, ReceiveLimits, RequestRegistration, Result, Transport, UDP_RECEIVE_LIMITS};
+use async_snmp::{
+    Candidate, Error, ReceiveLimits, RequestRegistration, Result, Transport, UDP_RECEIVE_LIMITS,
+};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
@@ -55,7 +57,8 @@ impl Transport for Line {
         F: FnMut(Bytes, SocketAddr) -> Result<Candidate<T>> + Send,
     {
         Self::fits(datagram)?;
-        let (request_id, deadline, began) = (registration.request_id(), registration.deadline(), Instant::now());
+        let (request_id, deadline, began) =
+            (registration.request_id(), registration.deadline(), Instant::now());
         let asked = Asked {
             target: self.target,
             accept_any_source: self.accept_any_source,

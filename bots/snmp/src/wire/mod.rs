@@ -126,7 +126,12 @@ impl Wire {
         Device { target, session, has_bulk }
     }
 
-    fn session(&self, target: SocketAddr, credential: &Arc<Credential>, family: &Arc<Family>) -> Arc<Session> {
+    fn session(
+        &self,
+        target: SocketAddr,
+        credential: &Arc<Credential>,
+        family: &Arc<Family>,
+    ) -> Arc<Session> {
         let mut sessions = self.sessions();
         let key = (target, Arc::clone(credential));
         let session = match sessions.get(&key) {

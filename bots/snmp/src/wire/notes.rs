@@ -30,7 +30,9 @@ impl Notes {
 
     /// A request was answered with a response.
     pub(super) fn answered(&self) {
-        self.update(|noted| *noted = Noted { answered: true, engine_there: noted.engine_there, ..Noted::default() });
+        self.update(|noted| {
+            *noted = Noted { answered: true, engine_there: noted.engine_there, ..Noted::default() }
+        });
     }
 
     /// Whatever was known of the engine is forgotten.
@@ -88,7 +90,9 @@ impl Noted {
         }
         let hint = match self.complaint {
             Some(Report::UnsupportedSecurityLevel) => "unsupported security level",
-            Some(Report::NotInTimeWindow) => "the device refuses our clock, without proof that it is the device",
+            Some(Report::NotInTimeWindow) => {
+                "the device refuses our clock, without proof that it is the device"
+            }
             Some(Report::UnknownUser) => "unknown user",
             Some(Report::UnknownEngine) => "engine replaced",
             Some(Report::WrongDigest) => "wrong authentication key",

@@ -145,7 +145,11 @@ impl Pending {
             retry |= !table.given_up.is_empty() && table.given_up.remove(&id);
         }
         drop(table);
-        if retry { counters.retries.add() } else { counters.requests.add() }
+        if retry {
+            counters.retries.add();
+        } else {
+            counters.requests.add();
+        }
         Some(Waiting { pending: self, slot, answered: false })
     }
 
@@ -262,5 +266,45 @@ mod tests {
         assert!(ids.iter().all(|id| *id > 0));
         let near = ids.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 1000).count();
         assert!(near < 5, "{near}");
+    }
+
+    /// What the outside of messages is read with must take anything.
+    #[test]
+    fn any_datagram_may_come() {
+        let (pending, counters) = (Pending::default(), Counters::default());
+        let target: SocketAddr = "127.0.0.1:161".parse().unwrap();
+        let notes = Arc::<Notes>::default();
+        let asked = Asked { target, accept_any_source: false, request: &[], notes: &notes };
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        let waiting = pending.register(RequestRegistration::v3(258, deadline), &asked, &counters).unwrap();
+        // An SNMPv3 report of an unknown engine, in answer to request 258.
+        let report = [
+            &[0x30, 0x4b, 2, 1, 3, 0x30, 15, 2, 2, 1, 2, 2, 3, 0, 0xff, 0xe3, 4, 1, 0, 2, 1, 3, 4, 0x15][..],
+            &[0x30, 0x13, 4, 5, 0x80, 0, 0x1f, 0x88, 4, 2, 1, 1, 2, 1, 1, 4, 0, 4, 0, 4, 0],
+            &[0x30, 0x1e, 4, 0, 4, 0, 0xa8, 0x18, 2, 1, 0, 2, 1, 0, 2, 1, 0],
+            &[0x30, 0x0d, 0x30, 0x0b, 6, 9, 0x2b, 6, 1, 6, 3, 15, 1, 1, 4],
+        ]
+        .concat();
+        pending.deliver(&report, target, &counters);
+        assert!(notes.get().engine_replaced());
+        for n in 0..200_000u64 {
+            let mut datagram = report.clone();
+            let mut random = pending.ids.key.hash_one(n);
+            for _ in 0..=random % 3 {
+                let at = usize::try_from(random >> 32).unwrap() % datagram.len();
+                random = random.rotate_left(17);
+                match random % 4 {
+                    0 => datagram.truncate(at.max(1)),
+                    1 => datagram[at] ^= 1 << (random % 8),
+                    2 => datagram.insert(at, random.to_be_bytes()[0]),
+                    _ => datagram[at] = random.to_be_bytes()[1],
+                }
+            }
+            pending.deliver(&datagram, target, &counters);
+        }
+        // Each is counted once, and no flood fills the memory.
+        let ignored = counters.malformed.get() + counters.unexpected.get();
+        assert_eq!(locked(&waiting.slot.inbox).candidates.len(), MOST_CANDIDATES);
+        assert_eq!(ignored, 200_001 - 16);
     }
 }

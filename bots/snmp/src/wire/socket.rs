@@ -57,9 +57,7 @@ impl Family {
     pub(super) fn open(v6: bool, counters: Arc<Counters>) -> io::Result<Option<Self>> {
         let socket = match bind(v6) {
             Ok(socket) => socket,
-            Err(error)
-                if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) =>
-            {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => {
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -117,9 +115,10 @@ impl Family {
 /// The last column of the line of a port.
 fn drops_of(table: &str, port: u16) -> u64 {
     let port = format!(":{port:04X}");
-    let line = table.lines().skip(1).find(|line| {
-        line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port))
-    });
+    let line = table
+        .lines()
+        .skip(1)
+        .find(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port)));
     line.and_then(|line| line.split_whitespace().last()).and_then(|drops| drops.parse().ok()).unwrap_or(0)
 }
 

@@ -25,8 +25,11 @@ pub enum Mib {
     /// In their order, encoded already.
     Rows(Vec<Row>),
     /// The object after this one.
-    After(Box<dyn Fn(&[u32]) -> Option<(Vec<u32>, Var)> + Send + Sync>),
+    After(Box<Generator>),
 }
+
+pub type Generator = dyn Fn(&[u32]) -> Option<(Vec<u32>, Var)> + Send + Sync;
+pub type Change = dyn Fn(&mut Vec<u8>) + Send + Sync;
 
 pub struct Row {
     oid: Vec<u32>,
@@ -104,7 +107,7 @@ pub struct Behaviour {
     /// Answers have no bindings.
     pub empty: bool,
     /// The answer is changed at last.
-    pub change: Option<Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>>,
+    pub change: Option<Arc<Change>>,
 }
 
 pub struct Agent {
@@ -197,8 +200,11 @@ impl Server {
     fn run(mut self) {
         let mut buffer = vec![0; 65_536];
         let mut control = nix::cmsg_space!(libc::in_pktinfo);
-        let mut parcel =
-            Parcel { from: Ipv4Addr::LOCALHOST, to: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), datagram: vec![] };
+        let mut parcel = Parcel {
+            from: Ipv4Addr::LOCALHOST,
+            to: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0),
+            datagram: vec![],
+        };
         while !self.shared.stop.load(Relaxed) {
             let Some((size, asked, from)) = receive(&self.socket, &mut buffer, &mut control) else {
                 self.rest();
@@ -266,7 +272,8 @@ impl Server {
         behaviour: &Behaviour,
         parcel: &mut Parcel,
     ) -> Option<()> {
-        if behaviour.silent || (behaviour.loss > 0.0 && (self.random() as f64 / u64::MAX as f64) < behaviour.loss)
+        if behaviour.silent
+            || (behaviour.loss > 0.0 && (self.random() as f64 / u64::MAX as f64) < behaviour.loss)
         {
             return None;
         }
