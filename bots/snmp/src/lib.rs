@@ -8,6 +8,7 @@ mod oid;
 mod output_path;
 mod slug;
 mod value;
+pub mod wire;
 
 pub use agent::{Agent, Binding, SnmpError};
 pub use expression::{DivisionByZero, Expression, ExpressionError};

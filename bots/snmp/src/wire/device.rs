@@ -1,0 +1,243 @@
+//! A device as the poll engine sees it: [`Agent`] over a session.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_snmp::{Client, Error, ErrorStatus, VarBind};
+use async_trait::async_trait;
+
+use super::convert;
+use super::line::Line;
+use super::session::{Failure, Session};
+use crate::agent::{Agent, Binding, SnmpError};
+use crate::oid::Oid;
+use crate::value::Value;
+
+/// A device that is asked with one credential.
+///
+/// It is cheap to make and to clone: what is known of the device is kept by the [`Wire`](super::Wire).
+#[derive(Clone)]
+pub struct Device {
+    pub(super) target: SocketAddr,
+    /// An address of a family that this host does not have cannot be asked.
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) has_bulk: bool,
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Device").field(&self.target).finish()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Get,
+    GetNext,
+}
+
+/// What one request of some objects came to.
+struct Asked {
+    /// Which of them were answered, with what.
+    answered: Vec<(Range<usize>, Vec<VarBind>)>,
+    /// This one is not there; the others were not answered because of it (SNMPv1).
+    missing: Option<usize>,
+    /// The agent does not say which one is not there.
+    one_is_missing: Option<Range<usize>>,
+}
+
+#[async_trait]
+impl Agent for Device {
+    async fn get(&self, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
+        let answers = self.each(Operation::Get, oids).await?;
+        Ok(oids.iter().zip(answers).map(|(oid, (_, value))| (oid.clone(), value)).collect())
+    }
+
+    async fn get_next(&self, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
+        self.each(Operation::GetNext, oids).await
+    }
+
+    async fn get_bulk(&self, oids: &[Oid], rows: u32) -> Result<Vec<Binding>, SnmpError> {
+        let session = self.session()?;
+        if !self.has_bulk {
+            return Err(SnmpError::Transport("SNMPv1 has no GETBULK".to_owned()));
+        }
+        let wanted = convert::oids_to_library(oids);
+        let wanted = &wanted;
+        let answer = session.ask(|client| async move { client.get_bulk(wanted, 0, rows).await }).await;
+        let mut bindings = answer.map_err(|failure| failure.into_error(0))?;
+        if bindings.is_empty() && !oids.is_empty() && rows > 0 {
+            return Err(without_values());
+        }
+        // Who was asked for so many and answers more is not to be trusted with our memory.
+        bindings.truncate(oids.len().saturating_mul(usize::try_from(rows).unwrap_or(usize::MAX)));
+        Ok(bindings.into_iter().map(binding).collect())
+    }
+
+    fn has_bulk(&self) -> bool {
+        self.has_bulk
+    }
+}
+
+fn binding(VarBind { oid, value }: VarBind) -> Binding {
+    (convert::oid(&oid), convert::value(value))
+}
+
+fn without_values() -> SnmpError {
+    SnmpError::Agent { status: "without the values that it was asked for".to_owned(), index: None }
+}
+
+impl Failure {
+    fn into_error(self, first: usize) -> SnmpError {
+        match self {
+            Self::Snmp(error) => error,
+            Self::Library(error) => convert::error(&error, first),
+        }
+    }
+}
+
+impl Device {
+    /// The address that is asked.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    fn session(&self) -> Result<&Session, SnmpError> {
+        self.session.as_deref().ok_or_else(|| {
+            let family = if self.target.is_ipv6() { "IPv6" } else { "IPv4" };
+            SnmpError::Unreachable(format!("this host has no {family}"))
+        })
+    }
+
+    /// One answer for each object. What SNMPv1 says of one that is not there, it says instead of all answers: then
+    /// the others are asked for again.
+    async fn each(&self, operation: Operation, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
+        let session = self.session()?;
+        let mut answers: Vec<Option<Binding>> = vec![None; oids.len()];
+        let mut most = session.most_objects();
+        let mut open: Vec<usize> = (0..oids.len()).collect();
+        while !open.is_empty() {
+            let batch: Vec<usize> = open.iter().copied().take(most).collect();
+            let wanted: Vec<Oid> = batch.iter().map(|&n| oids[n].clone()).collect();
+            let asked = session.ask(|client| ask(client, operation, convert::oids_to_library(&wanted))).await;
+            let asked = asked.map_err(|failure| place(failure.into_error(0), &batch))?;
+            for (range, bindings) in asked.answered {
+                if range.len() < batch.len() {
+                    session.too_big_above(range.len());
+                }
+                let found = pair(operation, &wanted[range.clone()], bindings)?;
+                for (n, binding) in batch[range].iter().zip(found) {
+                    answers[*n] = Some(binding);
+                }
+            }
+            if let Some(missing) = asked.missing {
+                let n = batch[missing];
+                answers[n] = Some((oids[n].clone(), Value::Nothing));
+            }
+            if asked.one_is_missing.is_some() {
+                most = 1;
+            }
+            open.retain(|n| answers[*n].is_none());
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+}
+
+/// The error of a batch, with the place among all objects that were asked for.
+fn place(error: SnmpError, batch: &[usize]) -> SnmpError {
+    match error {
+        SnmpError::Agent { status, index } => {
+            let index = index.and_then(|index| batch.get(index - 1)).map(|n| n + 1);
+            SnmpError::Agent { status, index }
+        }
+        other => other,
+    }
+}
+
+async fn ask(
+    client: Client<Line>,
+    operation: Operation,
+    oids: Vec<async_snmp::Oid>,
+) -> Result<Asked, Box<Error>> {
+    // The library halves what is too big.
+    let mut chunks = match operation {
+        Operation::Get => client.get_many_chunks(&oids)?,
+        Operation::GetNext => client.get_next_many_chunks(&oids)?,
+    };
+    let mut asked = Asked { answered: Vec::new(), missing: None, one_is_missing: None };
+    while let Some(chunk) = chunks.next().await {
+        let failed = match chunk {
+            Ok(chunk) => {
+                asked.answered.push((chunk.request_range, chunk.response.varbinds));
+                continue;
+            }
+            Err(failed) => failed,
+        };
+        let range = failed.failed_request_range;
+        let mut source = failed.source;
+        match source.as_mut() {
+            Error::Snmp { status: ErrorStatus::NoSuchName, index, .. } => {
+                let place = usize::try_from(*index).unwrap_or(0).wrapping_add(range.start).wrapping_sub(1);
+                match range.len() {
+                    1 => asked.missing = Some(range.start),
+                    _ if range.contains(&place) => asked.missing = Some(place),
+                    _ => asked.one_is_missing = Some(range),
+                }
+                return Ok(asked);
+            }
+            Error::Snmp { index, .. } if *index > 0 => {
+                *index = index.saturating_add(u32::try_from(range.start).unwrap_or(0));
+            }
+            _ => {}
+        }
+        return Err(source);
+    }
+    Ok(asked)
+}
+
+/// One binding for each object.
+fn pair(operation: Operation, wanted: &[Oid], bindings: Vec<VarBind>) -> Result<Vec<Binding>, SnmpError> {
+    let mut found: Vec<Binding> = bindings.into_iter().map(binding).collect();
+    if operation == Operation::GetNext {
+        // Which of them is missing cannot be known.
+        if found.len() < wanted.len() {
+            return Err(without_values());
+        }
+        found.truncate(wanted.len());
+        return Ok(found);
+    }
+    if found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| found.0 == *wanted) {
+        return Ok(found);
+    }
+    // Some agents answer in an order of their own, or leave out what they do not have.
+    let mut any = false;
+    let paired = wanted.iter().map(|wanted| {
+        let value = found.iter().find(|found| found.0 == *wanted).map(|found| found.1.clone());
+        any |= value.is_some();
+        (wanted.clone(), value.unwrap_or(Value::Nothing))
+    });
+    let paired = paired.collect();
+    if any { Ok(paired) } else { Err(without_values()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(arcs: &[u32], value: i32) -> VarBind {
+        VarBind::new(async_snmp::Oid::from_slice(arcs), async_snmp::Value::Integer(value))
+    }
+
+    #[test]
+    fn answers_to_a_get_are_joined_by_object_not_by_position() {
+        let wanted = [Oid::new([1, 3, 1]), Oid::new([1, 3, 2]), Oid::new([1, 3, 3])];
+        let found = pair(Operation::Get, &wanted, vec![of(&[1, 3, 3], 3), of(&[1, 3, 1], 1)]).unwrap();
+        let values: Vec<Value> = found.into_iter().map(|found| found.1).collect();
+        assert_eq!(values, [Value::Integer(1), Value::Nothing, Value::Integer(3)]);
+        assert!(pair(Operation::Get, &wanted, vec![]).is_err());
+        assert!(pair(Operation::Get, &wanted, vec![of(&[1, 3, 9], 9)]).is_err());
+    }
+}

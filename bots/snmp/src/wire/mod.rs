@@ -1,0 +1,186 @@
+//! The wire: any number of devices over one socket per address family.
+//!
+//! ```text
+//! Device (trait Agent) ─ Session: client, engine, hints ─ async-snmp: messages, cryptography, tries
+//!                                                              │ Transport
+//!      Family: socket, error queue ◀── Pending: ids ◀── Line ◀─┘
+//! ```
+//!
+//! | file | its one idea |
+//! |---|---|
+//! | `credential` | what Grafolean stores, checked |
+//! | `secret` | texts that nobody may see |
+//! | `device` | one request, one answer: the poll engine's [`Agent`](crate::Agent) |
+//! | `session` | what is remembered of a device: its client, its engine, how often it was silent |
+//! | `notes` | hints at why a device does not answer |
+//! | `keys` | SNMPv3 keys, derived once for each pair of passwords |
+//! | `line` | one device on a shared socket: the library's transport |
+//! | `pending` | which requests are under way, and which of them a datagram answers; no sockets |
+//! | `envelope` | what the outside of a message tells; no sockets |
+//! | `socket` | the socket of an address family, and what its error queue says |
+//! | `convert` | between the library's types and ours |
+//! | `stats` | what is counted |
+//!
+//! The library encodes, decodes, authenticates, encrypts and tries again. The sockets are ours because of what a
+//! monitor must know and the library's do not tell: a closed port at once instead of after all tries, an answer that
+//! came from elsewhere, late answers, what the kernel dropped; and because its request ids are one counter, so that
+//! a device could guess the ids of the others.
+
+mod convert;
+mod credential;
+mod device;
+mod envelope;
+mod keys;
+mod line;
+mod notes;
+mod pending;
+mod secret;
+mod session;
+mod socket;
+mod stats;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use credential::{Credential, Tuning};
+pub use device::Device;
+pub use stats::WireStats;
+
+use keys::KeyCache;
+use session::Session;
+use socket::Family;
+use stats::Counters;
+
+/// Devices with their credentials that are remembered: a few kB each.
+const MOST_SESSIONS: usize = 50_000;
+
+/// No socket could be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// The system refuses a socket.
+    #[error("cannot open a UDP socket")]
+    Socket(#[source] io::Error),
+    /// The host has neither IPv4 nor IPv6.
+    #[error("this host has neither IPv4 nor IPv6")]
+    NoFamily,
+}
+
+/// All devices, over one socket per address family.
+pub struct Wire {
+    v4: Option<Arc<Family>>,
+    v6: Option<Arc<Family>>,
+    keys: Arc<KeyCache>,
+    counters: Arc<Counters>,
+    sessions: Mutex<Sessions>,
+    uses: AtomicU64,
+    most_sessions: usize,
+}
+
+type Sessions = HashMap<(SocketAddr, Arc<Credential>), Arc<Session>>;
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("v4", &self.v4).field("v6", &self.v6).finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    /// Opens the sockets, within a tokio runtime.
+    ///
+    /// # Errors
+    /// If a socket is refused, or no address family is there.
+    pub fn open() -> Result<Self, WireError> {
+        Self::with_capacity(MOST_SESSIONS)
+    }
+
+    /// As [`open`](Self::open), remembering at most so many devices. One that is forgotten costs SNMPv3 a discovery.
+    ///
+    /// # Errors
+    /// If a socket is refused, or no address family is there.
+    pub fn with_capacity(sessions: usize) -> Result<Self, WireError> {
+        let counters = Arc::<Counters>::default();
+        let open = |v6| Family::open(v6, Arc::clone(&counters)).map_err(WireError::Socket);
+        let (v4, v6) = (open(false)?.map(Arc::new), open(true)?.map(Arc::new));
+        if v4.is_none() && v6.is_none() {
+            return Err(WireError::NoFamily);
+        }
+        let (keys, sessions_map) = (Arc::default(), Mutex::default());
+        let most_sessions = sessions.max(1);
+        Ok(Self { v4, v6, keys, counters, sessions: sessions_map, uses: AtomicU64::new(0), most_sessions })
+    }
+
+    /// A device that is asked with this credential; nothing is sent yet. The same target with an equal credential is
+    /// the same device, however often it is asked for: its engine, its limits and its history are remembered.
+    #[must_use]
+    pub fn agent(&self, target: SocketAddr, credential: &Arc<Credential>) -> Device {
+        let has_bulk = credential.has_bulk();
+        // ::ffff:10.0.0.1 is meant for the IPv4 socket.
+        let target = SocketAddr::new(target.ip().to_canonical(), target.port()).with_zone_of(target);
+        let family = if target.is_ipv6() { &self.v6 } else { &self.v4 };
+        let session = family.as_ref().map(|family| self.session(target, credential, family));
+        Device { target, session, has_bulk }
+    }
+
+    fn session(
+        &self,
+        target: SocketAddr,
+        credential: &Arc<Credential>,
+        family: &Arc<Family>,
+    ) -> Arc<Session> {
+        let mut sessions = self.sessions();
+        let key = (target, Arc::clone(credential));
+        let session = match sessions.get(&key) {
+            Some(session) => Arc::clone(session),
+            None => {
+                if sessions.len() >= self.most_sessions {
+                    forget_oldest(&mut sessions);
+                }
+                let (credential, keys) = (Arc::clone(credential), Arc::clone(&self.keys));
+                let session = Arc::new(Session::new(target, credential, Arc::clone(family), keys));
+                sessions.insert(key, Arc::clone(&session));
+                session
+            }
+        };
+        session.used(self.uses.fetch_add(1, Relaxed));
+        session
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happened since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> WireStats {
+        let families = [&self.v4, &self.v6].into_iter().flatten();
+        let kernel_drops = families.map(|family| family.kernel_drops()).sum();
+        let sessions = u64::try_from(self.sessions().len()).unwrap_or(u64::MAX);
+        WireStats { kernel_drops, sessions, ..self.counters.snapshot() }
+    }
+}
+
+/// A tenth at once, so that looking for the oldest is rare.
+fn forget_oldest(sessions: &mut Sessions) {
+    let mut uses: Vec<u64> = sessions.values().map(|session| session.last_used()).collect();
+    let tenth = uses.len() / 10;
+    let (_, &mut limit, _) = uses.select_nth_unstable(tenth);
+    sessions.retain(|_, session| session.last_used() > limit);
+}
+
+trait WithZone {
+    fn with_zone_of(self, other: SocketAddr) -> SocketAddr;
+}
+
+impl WithZone for SocketAddr {
+    fn with_zone_of(mut self, other: SocketAddr) -> SocketAddr {
+        if let (SocketAddr::V6(address), SocketAddr::V6(other)) = (&mut self, other) {
+            address.set_scope_id(other.scope_id());
+        }
+        self
+    }
+}

@@ -1,0 +1,185 @@
+//! What is remembered of a device that is asked with one credential.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_snmp::{Auth, Client, ClientBuilder, DecodeConfig, Error, Retry, UsmConfig};
+use tokio::sync::OnceCell;
+use tracing::{debug, info};
+
+use super::credential::{Access, Credential};
+use super::keys::KeyCache;
+use super::line::Line;
+use super::notes::Notes;
+use super::socket::Family;
+use crate::agent::SnmpError;
+
+/// After so many requests in a row without an answer, an SNMPv3 agent is met as a stranger again: it may have been
+/// replaced by one with another engine, which owes no answer to who takes it for the old one.
+const STRANGER_AFTER: u32 = 3;
+/// Batches are made above; the library shall not split them further.
+const NO_SPLIT: usize = usize::MAX;
+
+pub(super) struct Session {
+    target: SocketAddr,
+    credential: Arc<Credential>,
+    family: Arc<Family>,
+    keys: Arc<KeyCache>,
+    notes: Arc<Notes>,
+    client: Mutex<Arc<OnceCell<Client<Line>>>>,
+    timeouts_in_a_row: AtomicU32,
+    /// How many objects fit into an answer, as far as tooBig has told.
+    most_objects: AtomicUsize,
+    last_used: AtomicU64,
+}
+
+/// Why a request failed: on the way, or with an error of the agent's, which is an answer too.
+pub(super) enum Failure {
+    Snmp(SnmpError),
+    Library(Box<Error>),
+}
+
+impl Session {
+    pub(super) fn new(
+        target: SocketAddr,
+        credential: Arc<Credential>,
+        family: Arc<Family>,
+        keys: Arc<KeyCache>,
+    ) -> Self {
+        Self {
+            target,
+            credential,
+            family,
+            keys,
+            notes: Arc::default(),
+            client: Mutex::default(),
+            timeouts_in_a_row: AtomicU32::new(0),
+            most_objects: AtomicUsize::new(NO_SPLIT),
+            last_used: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn used(&self, now: u64) {
+        self.last_used.store(now, Relaxed);
+    }
+
+    pub(super) fn last_used(&self) -> u64 {
+        self.last_used.load(Relaxed)
+    }
+
+    pub(super) fn most_objects(&self) -> usize {
+        self.most_objects.load(Relaxed)
+    }
+
+    /// An answer to more objects than these did not fit.
+    pub(super) fn too_big_above(&self, objects: usize) {
+        self.most_objects.fetch_min(objects.max(1), Relaxed);
+    }
+
+    /// Asks; when the agent turns out to be another one than before, asks again as a stranger.
+    pub(super) async fn ask<T, F: Future<Output = Result<T, Box<Error>>>>(
+        &self,
+        mut request: impl FnMut(Client<Line>) -> F,
+    ) -> Result<T, Failure> {
+        let mut met_again = false;
+        loop {
+            let client = self.client().await.map_err(Failure::Snmp)?;
+            let error = match request(client).await {
+                Ok(answer) => {
+                    self.answered();
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let &Error::Timeout { elapsed: after, .. } = error.exchange_source() else {
+                if matches!(error.exchange_source(), Error::Snmp { .. }) {
+                    self.answered();
+                }
+                return Err(Failure::Library(error));
+            };
+            let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
+            let (noted, user) = (self.notes.get(), self.credential.user());
+            if user.is_some() && noted.engine_replaced() && !met_again {
+                info!(target = %self.target, "the SNMPv3 engine of the device was replaced");
+                self.forget_engine();
+                met_again = true;
+                continue;
+            }
+            self.family.counters().timeouts.add();
+            let passwords = user.and_then(|user| user.passwords.as_ref());
+            let encrypts = passwords.is_some_and(|passwords| passwords.privacy.is_some());
+            let hint = noted.hint(self.target, encrypts);
+            if user.is_some() && in_a_row.is_multiple_of(STRANGER_AFTER) {
+                debug!(target = %self.target, "meeting the SNMPv3 engine anew");
+                self.forget_engine();
+            }
+            if hint.is_none()
+                && let Some(why) = noted.unreachable_because()
+            {
+                return Err(Failure::Snmp(SnmpError::Unreachable(why.to_owned())));
+            }
+            return Err(Failure::Snmp(SnmpError::Timeout { after, hint }));
+        }
+    }
+
+    fn answered(&self) {
+        self.timeouts_in_a_row.store(0, Relaxed);
+        self.notes.answered();
+    }
+
+    fn cell(&self) -> std::sync::MutexGuard<'_, Arc<OnceCell<Client<Line>>>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_engine(&self) {
+        *self.cell() = Arc::default();
+        self.notes.forget_engine();
+    }
+
+    async fn client(&self) -> Result<Client<Line>, SnmpError> {
+        let cell = Arc::clone(&self.cell());
+        cell.get_or_try_init(|| self.connect()).await.cloned()
+    }
+
+    async fn connect(&self) -> Result<Client<Line>, SnmpError> {
+        let Credential { access, timeout, retries, context, accept_any_source, .. } = &*self.credential;
+        let mut salt = None;
+        let auth = match access {
+            Access::V1(community) => Auth::v1(community.expose().to_vec()),
+            Access::V2c(community) => Auth::v2c(community.expose().to_vec()),
+            Access::V3(user) => {
+                let mut usm = UsmConfig::new(user.name.clone()).context_name(context.clone());
+                if let Some(passwords) = &user.passwords {
+                    let keys = self.keys.get(passwords).await?;
+                    salt = Some(keys.salt);
+                    usm = usm.with_master_keys(keys.master).map_err(refused)?;
+                }
+                usm.into()
+            }
+        };
+        let mut decode = DecodeConfig::DEFAULT;
+        // An exception is one whatever it carries.
+        decode.malformed_exception_payloads = true;
+        let mut builder = ClientBuilder::new(auth)
+            .request_timeout(*timeout)
+            .retry(Retry::fixed(*retries, std::time::Duration::ZERO).map_err(refused)?)
+            .max_oids_per_request(NO_SPLIT)
+            .decode_config(decode);
+        if let Some(salt) = salt {
+            builder = builder.des_salt_state(salt);
+        }
+        let line = Line {
+            family: Arc::clone(&self.family),
+            target: self.target,
+            accept_any_source: *accept_any_source,
+            notes: Arc::clone(&self.notes),
+        };
+        builder.build_with_transport(line).map_err(refused)
+    }
+}
+
+/// Nothing that is refused here was accepted by [`Credential`]: the library's words may be shown, they hold no secret.
+fn refused(error: impl std::fmt::Display) -> SnmpError {
+    SnmpError::Credential(error.to_string())
+}

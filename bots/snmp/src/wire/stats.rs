@@ -1,0 +1,75 @@
+//! What is counted.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a [`Wire`](super::Wire) has seen since it was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct WireStats {
+    /// Requests sent, further tries not included; SNMPv3's discoveries are.
+    pub requests: u64,
+    /// Further tries sent.
+    pub retries: u64,
+    /// Requests answered.
+    pub answers: u64,
+    /// Requests given up after all their tries.
+    pub timeouts: u64,
+    /// Answers to tries that had been given up.
+    pub late: u64,
+    /// Datagrams that answer no request of ours: duplicates, forgeries, other communities.
+    pub unexpected: u64,
+    /// Answers from another address than was asked, and therefore ignored.
+    pub foreign: u64,
+    /// Datagrams that are no SNMP messages.
+    pub malformed: u64,
+    /// Requests that a closed port refused.
+    pub refused: u64,
+    /// Datagrams that the kernel dropped because we did not read them in time.
+    pub kernel_drops: u64,
+    /// Devices with their credentials that are remembered.
+    pub sessions: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) requests: Counter,
+    pub(super) retries: Counter,
+    pub(super) answers: Counter,
+    pub(super) timeouts: Counter,
+    pub(super) late: Counter,
+    pub(super) unexpected: Counter,
+    pub(super) foreign: Counter,
+    pub(super) malformed: Counter,
+    pub(super) refused: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Counters {
+    pub(super) fn snapshot(&self) -> WireStats {
+        WireStats {
+            requests: self.requests.get(),
+            retries: self.retries.get(),
+            answers: self.answers.get(),
+            timeouts: self.timeouts.get(),
+            late: self.late.get(),
+            unexpected: self.unexpected.get(),
+            foreign: self.foreign.get(),
+            malformed: self.malformed.get(),
+            refused: self.refused.get(),
+            kernel_drops: 0,
+            sessions: 0,
+        }
+    }
+}
