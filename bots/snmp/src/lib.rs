@@ -1,8 +1,15 @@
 //! Grafolean's SNMP bot.
 
 mod agent;
+mod get;
+mod line;
+mod manners;
 mod oid;
+mod poll;
+#[cfg(test)]
+mod scripted;
 mod value;
+mod walk;
 
 pub use agent::{Agent, Binding, SnmpError};
 pub use oid::{Oid, OidError};
