@@ -1,6 +1,7 @@
 //! Grafolean's SNMP bot.
 
 mod agent;
+mod counter;
 mod get;
 mod line;
 mod manners;
