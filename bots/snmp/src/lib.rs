@@ -1,7 +1,9 @@
 //! Grafolean's SNMP bot.
 
 mod agent;
+mod convert;
 mod counter;
+mod evaluate;
 mod get;
 mod line;
 mod manners;
