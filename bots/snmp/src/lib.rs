@@ -5,6 +5,7 @@ mod convert;
 mod counter;
 mod evaluate;
 mod get;
+mod interfaces;
 mod line;
 mod manners;
 mod oid;
