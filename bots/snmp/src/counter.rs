@@ -1,13 +1,12 @@
 //! From counters to rates per second: integers until the last division, and no value rather than a false one.
 
-mod advice;
-mod baselines;
+pub(crate) mod advice;
+pub(crate) mod baselines;
 mod codec;
 
 use std::time::Duration;
 
-pub(crate) use advice::{Advice, advise};
-pub(crate) use baselines::{BaselineStore, Baselines, Change, SeriesKey, StoreError};
+pub(crate) use baselines::{Baselines, SeriesKey};
 
 /// What a counter showed, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -464,9 +464,8 @@ proptest! {
         most_rows in 1..150usize,
         most_bytes in 1_000..30_000usize,
     ) {
-        let script = whims.clone();
         let agent = Scripted::table(4, rows)
-            .scripted(move |n, _, honest| misbehave(script[n % script.len()], honest?));
+            .scripted(move |n, _, honest| misbehave(whims[n % whims.len()], honest?));
         let limits = WalkLimits {
             rows: most_rows,
             bytes: most_bytes,
