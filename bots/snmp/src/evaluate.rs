@@ -95,11 +95,17 @@ pub(crate) enum Refusal {
     BadPath,
     NotANumber,
     NoResult,
+    /// There is no value at all, because the device does not have an object that each row needs.
+    Absent,
 }
 
 impl fmt::Display for SensorWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.reason {
+            Refusal::Absent => {
+                let (sensor, example) = (&self.sensor, &self.example);
+                return write!(f, "sensor {sensor:?} has no values: the device has nothing at {example}");
+            }
             Refusal::DuplicatePath => "with a path that another row has",
             Refusal::BadPath => "with a path that is not valid",
             Refusal::NotANumber => "with text where the expression needs a number",
@@ -160,6 +166,7 @@ pub(crate) fn evaluate(
             }
         }
     }
+    rows.warn_of_absence(polled);
     rows.done
 }
 
@@ -322,6 +329,34 @@ impl<'a> Rows<'a> {
         } else {
             self.paths.insert(full.clone());
             self.done.values.push((full, value));
+        }
+    }
+
+    /// Holes are normal, but a sensor that has nothing else deserves a word. Where an object could not be read,
+    /// the poll has said so.
+    fn warn_of_absence(&mut self, polled: &Polled) {
+        let Evaluated { values, without_rate: 0, warnings, holes } = &self.done else { return };
+        if !values.is_empty() || !warnings.is_empty() {
+            return;
+        }
+        let SensorPlan { name, formula, path, sources, .. } = self.sensor;
+        let leading = sources.iter().position(|source| source.fetch == FetchMethod::Walk);
+        let absent = sources.iter().enumerate().find(|(at, source)| {
+            let needed = formula.uses(at + 1) || path.uses(at + 1) || leading == Some(*at);
+            needed
+                && match source.fetch {
+                    FetchMethod::Get => {
+                        polled.scalars.get(&source.oid).is_some_and(|scalar| scalar.value == Value::Nothing)
+                    }
+                    FetchMethod::Walk => polled
+                        .columns
+                        .get(&source.oid)
+                        .is_some_and(|column| column.is_complete() && column.rows.is_empty()),
+                }
+        });
+        if let Some((_, Source { oid, .. })) = absent {
+            let (sensor, reason, rows) = ((*name).to_owned(), Refusal::Absent, *holes);
+            self.done.warnings.push(SensorWarning { sensor, reason, rows, example: oid.to_string() });
         }
     }
 

@@ -82,6 +82,7 @@ pub(crate) fn read(polled: &Polled) -> Vec<Interface> {
     let (descr, speed) = (column(Oid::new(IF_DESCR)), column(Oid::new(IF_SPEED)));
     let (name, alias) = (column(Oid::new(IF_NAME)), column(Oid::new(IF_ALIAS)));
     let high_speed = column(Oid::new(IF_HIGH_SPEED));
+    let all_high_speeds = high_speed.is_some_and(Column::is_complete);
     let interface = |index: &[u32]| {
         let &[number] = index else { return None };
         // Without a description, some agents still give a name.
@@ -92,7 +93,8 @@ pub(crate) fn read(polled: &Polled) -> Vec<Interface> {
                 .into_iter()
                 .flatten()
                 .find(|name| !name.is_empty())?,
-            speed_bps: bits_per_second(whole(speed, index), whole(high_speed, index)),
+            // A poor speed must not replace a good one, only because the better column was not read this time.
+            speed_bps: bits_per_second(whole(speed, index), whole(high_speed, index), all_high_speeds),
             if_name,
             alias: words(alias, index),
         })
@@ -178,12 +180,12 @@ fn whole(column: Option<&Column>, index: &[u32]) -> Option<u64> {
     }
 }
 
-/// ifSpeed, except where it cannot say the speed, or does not.
-fn bits_per_second(speed: Option<u64>, high_speed: Option<u64>) -> Option<u64> {
+/// ifSpeed, except where it cannot say the speed, or does not. `sure` says that there is no other high speed.
+fn bits_per_second(speed: Option<u64>, high_speed: Option<u64>, sure: bool) -> Option<u64> {
     let exact = speed.filter(|speed| *speed != 0 && *speed < SPEED_IS_HIGHER);
     let by_millions =
         high_speed.filter(|millions| *millions != 0).map(|millions| millions.saturating_mul(MEGA));
-    exact.or(by_millions).or(speed)
+    exact.or(by_millions).or(speed.filter(|_| sure || high_speed.is_some()))
 }
 
 impl Interface {

@@ -198,6 +198,29 @@ async fn an_index_without_a_walk_is_refused() {
     assert_eq!(done.values, []);
 }
 
+#[tokio::test]
+async fn a_sensor_without_any_value_says_which_object_the_device_lacks() {
+    let device = Device::new()
+        .scalar("1.3.1", Value::Gauge(1))
+        .scalar("1.3.2", Value::Nothing)
+        .column("1.3.3", [])
+        .column("1.3.4", numbers(&[(1, 1)]));
+    let last = Closure(&[2], |inputs: &[f64]| inputs[1]);
+    for (from, lacks) in [
+        ([("1.3.1", Get), ("1.3.2", Get)], Some("1.3.2")),
+        ([("1.3.3", Walk), ("1.3.1", Get)], Some("1.3.3")),
+        ([("1.3.4", Walk), ("1.3.3", Walk)], Some("1.3.3")),
+        ([("1.3.4", Walk), ("1.3.9", Walk)], None),
+        ([("1.3.2", Get), ("1.3.1", Get)], None),
+    ] {
+        let warnings = evaluate_once(&device, &from, &last, "a").warnings;
+        let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        let expected =
+            lacks.map(|oid| format!("sensor \"Load\" has no values: the device has nothing at {oid}"));
+        assert_eq!(said, Vec::from_iter(expected));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn counters_become_rates_from_the_second_poll_on() {
     let start = Instant::now();

@@ -147,8 +147,17 @@ fn high_speed_speaks_where_speed_is_saturated_zero_or_absent() {
         (Some(0), Some(0), Some(0)),
         (None, None, None),
     ] {
-        assert_eq!(bits_per_second(speed, high), expected);
+        assert_eq!(bits_per_second(speed, high, true), expected);
     }
+}
+
+#[test]
+fn a_high_speed_that_was_not_read_is_not_replaced_by_a_saturated_one() {
+    let children = [child(11, "eth0", json!({"snmp_index": "1", "speed_bps": "10000000000"}))];
+    let table =
+        Table::new().with(IF_DESCR, &[(1, named("eth0"))]).with(IF_SPEED, &[(1, Value::Gauge(u32::MAX))]);
+    assert_eq!(table.compare(&children), Changes::default());
+    assert_eq!(table.with(IF_HIGH_SPEED, &[]).compare(&children).update.len(), 1, "it has none");
 }
 
 #[test]

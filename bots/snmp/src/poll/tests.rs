@@ -158,3 +158,17 @@ async fn a_restart_in_the_middle_of_a_long_poll_is_noticed() {
     assert!(!polled.restarted);
     assert_eq!(polled.uptime.unwrap().ticks, 5_000);
 }
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_sensors_on_one_entity_share_their_requests() {
+    let (columns, rows) = (50, 10);
+    let agent = Scripted::table(columns, rows).and(UP_TIME, Value::TimeTicks(5_000));
+    let cell = |n: u32| format!("1.3.9.1.{}.{}", n % columns + 1, n / columns % rows + 1);
+    let sources: Vec<Source> = (0..10_000)
+        .map(|n| if n % 2 == 0 { get_of(&cell(n)) } else { walk_of(&format!("1.3.9.1.{}", n % columns + 1)) })
+        .collect();
+    let polled = poll_once(&agent, &Wanted::of(&sources), &mut Manners::default()).await;
+    assert_eq!(polled.problems, []);
+    assert_eq!((polled.scalars.len(), polled.columns.len()), (251, 25));
+    assert!(polled.stats.requests < 40, "{}", polled.stats.requests);
+}

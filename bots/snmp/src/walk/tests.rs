@@ -363,6 +363,18 @@ async fn a_table_without_end_ends_at_the_limits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_table_of_a_million_rows_gives_its_first_hundred_thousand() {
+    let agent = Scripted::new([]).scripted(|_, request: &Request, _| {
+        let after = request.oids[0].arcs().get(5).copied().unwrap_or(0);
+        let rows = after + 1..=(after + 25).min(1_000_000);
+        Ok(rows.map(|row| (Oid::new([1, 3, 9, 1, 1, row]), Value::Counter64(row.into()))).collect())
+    });
+    let walked = walk_with(&agent, 1, &mut manners()).await;
+    assert_eq!(walked[0].rows.len(), 100_000);
+    assert_eq!(walked[0].partial, Some(Stop::TooManyRows(100_000)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_column_of_exactly_the_most_rows_is_complete() {
     let limits = WalkLimits { rows: 100, ..WalkLimits::default() };
     let walked = walk(&Scripted::table(1, 100).line(), &columns(1), &mut manners(), &limits).await;
