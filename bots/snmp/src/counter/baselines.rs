@@ -1,0 +1,221 @@
+//! The last readings of all counters: in memory, bounded, and fit to be kept on disk.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use grafoleancollector::EntityId;
+
+use super::codec::{decode_key, decode_rows, encode_key, encode_rows};
+use super::{Baseline, Reading, Step, step};
+use crate::oid::Oid;
+use crate::walk::Index;
+
+/// Whose counters, of which column or object, and for sensors of which interval.
+///
+/// Sensors of different intervals have a baseline each: else the one that is read more often would cut the
+/// other's averages short.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SeriesKey {
+    pub(crate) entity: EntityId,
+    /// Seconds.
+    pub(crate) every: u32,
+    /// A column, or one object: then the only index is the empty one.
+    pub(crate) oid: Oid,
+}
+
+/// The baselines of all counters of all entities.
+#[derive(Debug)]
+pub(crate) struct Baselines {
+    series: HashMap<SeriesKey, Series>,
+    rows: usize,
+    most_rows: usize,
+    /// Series that the store may still hold.
+    removed: Vec<SeriesKey>,
+}
+
+#[derive(Default, Debug)]
+struct Series {
+    rows: Vec<(Index, Baseline)>,
+    /// When it was last advanced.
+    at: i64,
+    unsaved: bool,
+}
+
+/// What a store is to write: a value at a key, or none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Change {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+/// Why a store failed.
+pub(crate) type StoreError = Box<dyn Error + Send + Sync>;
+
+/// Where baselines outlive the process: keys and values of bytes.
+pub(crate) trait BaselineStore {
+    /// Calls `each` with every key and value.
+    fn load(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
+
+    /// Writes all of this, or nothing.
+    fn save(&mut self, changes: &[Change]) -> Result<(), StoreError>;
+}
+
+impl Baselines {
+    /// A million rows take some 100 MB.
+    pub(crate) const DEFAULT_MOST_ROWS: usize = 1_000_000;
+
+    pub(crate) fn new(most_rows: usize) -> Self {
+        Self { series: HashMap::new(), rows: 0, most_rows, removed: Vec::new() }
+    }
+
+    /// What `store` holds. What is damaged or from another version is left out, and counted.
+    pub(crate) fn load(store: &mut dyn BaselineStore, most_rows: usize) -> Result<(Self, usize), StoreError> {
+        let (mut baselines, mut unreadable) = (Self::new(most_rows), 0);
+        store.load(&mut |key, value| match (decode_key(key), decode_rows(value)) {
+            (Some(key), Some(rows)) => {
+                let at = rows.iter().map(|(_, baseline)| baseline.reading.at).max().unwrap_or_default();
+                baselines.put(key, Series { rows, at, unsaved: false });
+            }
+            _ => unreadable += 1,
+        })?;
+        Ok((baselines, unreadable))
+    }
+
+    /// How many counters are remembered.
+    pub(crate) const fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Compares `readings`, sorted by index, with the last ones, and remembers them: whatever comes of the
+    /// comparison. `whole` says that these are all rows that there are: the others are forgotten. `mixed` says
+    /// that the device restarted while they were read: then there is nothing to compare.
+    ///
+    /// The same readings may come again, for another sensor: that gives the same rates.
+    pub(crate) fn advance(
+        &mut self,
+        key: &SeriesKey,
+        readings: &[(&[u32], Reading)],
+        whole: bool,
+        mixed: bool,
+    ) -> Vec<Step> {
+        let Some(now) = readings.iter().map(|(_, reading)| reading.at).max() else { return Vec::new() };
+        let mut series = self.take(key).unwrap_or_default();
+        // New readings overwrite the old ones in place as long as the rows are the same, as they nearly always
+        // are.
+        let same = series.rows.len() == readings.len()
+            && series.rows.iter().zip(readings).all(|((old, _), (new, _))| **old == **new);
+        let steps = if same {
+            let pairs = series.rows.iter_mut().zip(readings);
+            pairs.map(|((_, baseline), (_, reading))| baseline.advance(*reading, mixed)).collect()
+        } else {
+            series.merge(readings, whole, mixed)
+        };
+        (series.at, series.unsaved) = (now, true);
+        self.put(key.clone(), series);
+        steps
+    }
+
+    /// Forgets the entities that are not among those to keep.
+    pub(crate) fn retain(&mut self, keep: impl Fn(EntityId) -> bool) {
+        let gone: Vec<SeriesKey> = self.series.keys().filter(|key| !keep(key.entity)).cloned().collect();
+        self.remove(gone);
+    }
+
+    /// What was changed since this was last called. When it cannot be written, give it back by
+    /// [`not_saved`](Self::not_saved).
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        let removed = self.removed.drain(..).filter(|key| !self.series.contains_key(key));
+        let mut changes: Vec<Change> =
+            removed.map(|key| Change { key: encode_key(&key), value: None }).collect();
+        for (key, series) in self.series.iter_mut().filter(|(_, series)| series.unsaved) {
+            series.unsaved = false;
+            changes.push(Change { key: encode_key(key), value: Some(encode_rows(&series.rows)) });
+        }
+        changes
+    }
+
+    /// These changes are to be saved another time.
+    pub(crate) fn not_saved(&mut self, changes: &[Change]) {
+        for key in changes.iter().filter_map(|change| decode_key(&change.key)) {
+            match self.series.get_mut(&key) {
+                Some(series) => series.unsaved = true,
+                None => self.removed.push(key),
+            }
+        }
+    }
+
+    fn take(&mut self, key: &SeriesKey) -> Option<Series> {
+        let series = self.series.remove(key)?;
+        self.rows -= series.rows.len();
+        Some(series)
+    }
+
+    fn put(&mut self, key: SeriesKey, series: Series) {
+        self.rows += series.rows.len();
+        if let Some(replaced) = self.series.insert(key, series) {
+            self.rows -= replaced.rows.len();
+        }
+        if self.rows > self.most_rows {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets an eighth at once, so that the search for the oldest is rare.
+    fn forget_oldest(&mut self) {
+        let mut by_age: Vec<(i64, usize, &SeriesKey)> =
+            self.series.iter().map(|(key, series)| (series.at, series.rows.len(), key)).collect();
+        by_age.sort_unstable_by_key(|(at, ..)| *at);
+        let enough = self.most_rows - self.most_rows / 8;
+        let mut left = self.rows;
+        let mut oldest = Vec::new();
+        for (_, rows, key) in by_age {
+            if left <= enough {
+                break;
+            }
+            left -= rows;
+            oldest.push(key.clone());
+        }
+        self.remove(oldest);
+    }
+
+    fn remove(&mut self, keys: Vec<SeriesKey>) {
+        for key in keys {
+            self.take(&key);
+            self.removed.push(key);
+        }
+    }
+}
+
+impl Series {
+    fn merge(&mut self, readings: &[(&[u32], Reading)], whole: bool, mixed: bool) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(readings.len());
+        let mut old = std::mem::take(&mut self.rows).into_iter().peekable();
+        for (index, reading) in readings {
+            while let Some(absent) = old.next_if(|(other, _)| **other < **index) {
+                self.rows.extend((!whole).then_some(absent));
+            }
+            let mut known = old.next_if(|(other, _)| **other == **index);
+            let step = known.as_mut().map(|(_, baseline)| baseline.advance(*reading, mixed));
+            let first = || ((*index).into(), Baseline { reading: *reading, rate: None });
+            self.rows.push(known.unwrap_or_else(first));
+            steps.push(step.unwrap_or(Step::First));
+        }
+        self.rows.extend(old.filter(|_| !whole));
+        steps
+    }
+}
+
+impl Baseline {
+    fn advance(&mut self, now: Reading, mixed: bool) -> Step {
+        if self.reading == now {
+            return self.rate.map_or(Step::First, Step::Rate);
+        }
+        let step = if mixed { Step::Reset } else { step(self, &now) };
+        let rate = if let Step::Rate(rate) = step { Some(rate) } else { None };
+        *self = Self { reading: now, rate };
+        step
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::counter::Width;
+
+const SECOND: i64 = 1_000_000;
+
+fn key(entity: u64, every: u32) -> SeriesKey {
+    SeriesKey { entity: EntityId::new(entity), every, oid: Oid::new([1, 3, 9]) }
+}
+
+fn at(second: i64, value: u64) -> Reading {
+    Reading { width: Width::Bits64, value, at: second * SECOND, device: None }
+}
+
+fn advance(baselines: &mut Baselines, key: &SeriesKey, rows: &[(u32, Reading)], whole: bool) -> Vec<Step> {
+    let indexes: Vec<[u32; 1]> = rows.iter().map(|(index, _)| [*index]).collect();
+    let readings: Vec<(&[u32], Reading)> =
+        indexes.iter().zip(rows).map(|(index, (_, reading))| (&index[..], *reading)).collect();
+    baselines.advance(key, &readings, whole, false)
+}
+
+fn baselines() -> Baselines {
+    Baselines::new(1_000)
+}
+
+#[test]
+fn the_first_reading_gives_no_rate_and_each_later_one_is_compared_with_the_one_before() {
+    let mut baselines = baselines();
+    assert_eq!(advance(&mut baselines, &key(1, 60), &[(1, at(0, 0))], true), [Step::First]);
+    assert_eq!(advance(&mut baselines, &key(1, 60), &[(1, at(60, 600))], true), [Step::Rate(10.0)]);
+    assert_eq!(advance(&mut baselines, &key(1, 60), &[(1, at(120, 5))], true), [Step::Reset]);
+    assert_eq!(advance(&mut baselines, &key(1, 60), &[(1, at(180, 605))], true), [Step::Rate(10.0)]);
+}
+
+#[test]
+fn two_sensors_of_one_interval_see_the_same_rate_and_one_of_another_its_own() {
+    let mut baselines = baselines();
+    for every in [60, 300] {
+        advance(&mut baselines, &key(1, every), &[(1, at(0, 0))], true);
+    }
+    for minute in 1..=5 {
+        let reading = at(60 * minute, u64::try_from(minute * minute).unwrap() * 600);
+        let first = advance(&mut baselines, &key(1, 60), &[(1, reading)], true);
+        assert_eq!(first, advance(&mut baselines, &key(1, 60), &[(1, reading)], true));
+        assert!(matches!(first[0], Step::Rate(_)));
+    }
+    let five_minutes = advance(&mut baselines, &key(1, 300), &[(1, at(300, 15_000))], true);
+    assert_eq!(five_minutes, [Step::Rate(50.0)]);
+}
+
+#[test]
+fn rows_are_compared_by_index_whatever_comes_and_goes() {
+    let mut baselines = baselines();
+    let rows = |second: i64, indexes: &[u32]| -> Vec<(u32, Reading)> {
+        let value = |index: u32| u64::from(index) * second.unsigned_abs();
+        indexes.iter().map(|&index| (index, at(second, value(index)))).collect()
+    };
+    advance(&mut baselines, &key(1, 60), &rows(0, &[2, 4, 6]), true);
+    assert_eq!(
+        advance(&mut baselines, &key(1, 60), &rows(60, &[1, 2, 6, 7]), true),
+        [Step::First, Step::Rate(2.0), Step::Rate(6.0), Step::First]
+    );
+    assert_eq!(advance(&mut baselines, &key(1, 60), &rows(120, &[2]), false), [Step::Rate(2.0)]);
+    assert_eq!(
+        advance(&mut baselines, &key(1, 60), &rows(180, &[1, 2, 4, 7]), true),
+        [Step::Rate(1.0), Step::Rate(2.0), Step::First, Step::Rate(7.0)],
+        "a partial walk forgets nothing, a whole one what is gone"
+    );
+    assert_eq!(baselines.len(), 4);
+}
+
+#[test]
+fn what_was_read_round_a_restart_becomes_the_baseline_and_gives_no_rate() {
+    let mut baselines = baselines();
+    advance(&mut baselines, &key(1, 60), &[(1, at(0, 0))], true);
+    assert_eq!(baselines.advance(&key(1, 60), &[(&[1], at(60, 600))], true, true), [Step::Reset]);
+    assert_eq!(advance(&mut baselines, &key(1, 60), &[(1, at(120, 1_200))], true), [Step::Rate(10.0)]);
+}
+
+#[test]
+fn beyond_the_limit_the_oldest_are_forgotten() {
+    let mut baselines = Baselines::new(100);
+    for entity in 0..101_u32 {
+        advance(&mut baselines, &key(entity.into(), 60), &[(1, at(entity.into(), 0))], true);
+        assert!(baselines.len() <= 100);
+    }
+    assert_eq!(advance(&mut baselines, &key(0, 60), &[(1, at(200, 10))], true), [Step::First]);
+    assert!(matches!(advance(&mut baselines, &key(100, 60), &[(1, at(200, 10))], true)[..], [Step::Rate(_)]));
+}
+
+#[derive(Default)]
+struct MemoryStore(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl BaselineStore for MemoryStore {
+    fn load(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.0.iter().for_each(|(key, value)| each(key, value));
+        Ok(())
+    }
+
+    fn save(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        for Change { key, value } in changes {
+            match value {
+                Some(value) => self.0.insert(key.clone(), value.clone()),
+                None => self.0.remove(key),
+            };
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_restart_of_the_bot_loses_no_baseline() {
+    let (mut store, mut before) = (MemoryStore::default(), baselines());
+    advance(&mut before, &key(1, 60), &[(1, at(0, 0)), (5, at(0, 7))], true);
+    store.save(&before.take_changes()).unwrap();
+    assert_eq!(before.take_changes(), [], "only what has changed is written");
+
+    let (mut after, unreadable) = Baselines::load(&mut store, 1_000).unwrap();
+    assert_eq!((after.len(), unreadable), (2, 0));
+    let rates = advance(&mut after, &key(1, 60), &[(1, at(60, 60)), (5, at(60, 7))], true);
+    assert_eq!(rates, [Step::Rate(1.0), Step::Rate(0.0)]);
+}
+
+#[test]
+fn what_is_damaged_in_the_store_is_left_out_and_counted() {
+    let (mut store, mut before) = (MemoryStore::default(), baselines());
+    for entity in 1..=3_u32 {
+        advance(&mut before, &key(entity.into(), 60), &[(1, at(0, 0))], true);
+    }
+    store.save(&before.take_changes()).unwrap();
+    store.0.values_mut().next().unwrap().truncate(3);
+    store.0.insert(b"from a newer version".to_vec(), vec![9, 9]);
+    let (after, unreadable) = Baselines::load(&mut store, 1_000).unwrap();
+    assert_eq!((after.len(), unreadable), (2, 2));
+}
+
+#[test]
+fn what_could_not_be_saved_is_saved_the_next_time() {
+    let (mut store, mut baselines) = (MemoryStore::default(), baselines());
+    advance(&mut baselines, &key(1, 60), &[(1, at(0, 0))], true);
+    let lost = baselines.take_changes();
+    baselines.not_saved(&lost);
+    store.save(&baselines.take_changes()).unwrap();
+    assert_eq!(store.0.len(), 1);
+
+    baselines.retain(|_| false);
+    let lost = baselines.take_changes();
+    baselines.not_saved(&lost);
+    store.save(&baselines.take_changes()).unwrap();
+    assert_eq!((store.0.len(), baselines.len()), (0, 0));
+}

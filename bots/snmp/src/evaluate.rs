@@ -1,0 +1,375 @@
+//! From what a poll read to a sensor's values: expression and path for each row.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use grafoleancollector::{EntityId, Path};
+use tokio::time::Instant;
+
+use crate::convert::{number, text};
+use crate::counter::{Baselines, DeviceTime, Reading, SeriesKey, Step, Width, micros};
+use crate::oid::Oid;
+use crate::poll::{FetchMethod, Polled, Source};
+use crate::value::Value;
+use crate::walk::Row;
+
+/// A compiled expression over `$1`, `$2`, …
+pub(crate) trait Formula: Send + Sync {
+    /// Whether `$n` occurs in it, from 1.
+    fn uses(&self, n: usize) -> bool;
+
+    /// Its result. An input that it does not use may be NaN.
+    fn eval(&self, inputs: &[f64]) -> Option<f64>;
+}
+
+/// A compiled output path, with `{$1}`, `{$2}`, … and `{$index}`.
+pub(crate) trait PathTemplate: Send + Sync {
+    /// Whether `{$n}` occurs in it, from 1.
+    fn uses(&self, n: usize) -> bool;
+
+    /// The path for one row. An input that it does not use may be empty; without any walk there is no index.
+    fn render(&self, inputs: &[Cow<'_, str>], index: Option<&[u32]>) -> Result<String, String>;
+}
+
+/// A sensor, ready to be evaluated.
+pub(crate) struct SensorPlan<'a> {
+    /// As people see it; for warnings.
+    pub(crate) name: &'a str,
+    /// Its interval in seconds: counters are averaged over it.
+    pub(crate) every: u32,
+    pub(crate) sources: &'a [Source],
+    pub(crate) formula: &'a dyn Formula,
+    pub(crate) path: &'a dyn PathTemplate,
+}
+
+/// Turns moments of this process into times that baselines of the next process can be compared with. It does not
+/// jump when somebody sets the time of day.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moments {
+    origin: Instant,
+    /// Microseconds since 1970 at the origin.
+    at_origin: i64,
+}
+
+impl Moments {
+    /// `now` by both clocks: once for the whole life of the process.
+    pub(crate) const fn new(origin: Instant, at_origin: i64) -> Self {
+        Self { origin, at_origin }
+    }
+
+    fn at(&self, moment: Instant) -> i64 {
+        let after = micros(moment.saturating_duration_since(self.origin));
+        let before = micros(self.origin.saturating_duration_since(moment));
+        self.at_origin.saturating_add(after).saturating_sub(before)
+    }
+}
+
+/// What a sensor's rows came to.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub(crate) struct Evaluated {
+    /// Full paths with their values.
+    pub(crate) values: Vec<(String, f64)>,
+    /// Rows that lack one of the sensor's objects: normal in sparse tables.
+    pub(crate) holes: usize,
+    /// Rows whose counters have no rate yet, or none after a reset.
+    pub(crate) without_rate: usize,
+    /// What somebody should look at: at most one of each kind.
+    pub(crate) warnings: Vec<SensorWarning>,
+}
+
+/// Rows that were refused for one reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SensorWarning {
+    pub(crate) sensor: String,
+    pub(crate) reason: Refusal,
+    pub(crate) rows: usize,
+    /// The first such row.
+    pub(crate) example: String,
+}
+
+/// Why a row gives no value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    DuplicatePath,
+    BadPath,
+    NotANumber,
+    NoResult,
+    /// There is no value at all, because the device does not have an object that each row needs.
+    Absent,
+}
+
+impl fmt::Display for SensorWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.reason {
+            Refusal::Absent => {
+                let (sensor, example) = (&self.sensor, &self.example);
+                return write!(f, "sensor {sensor:?} has no values: the device has nothing at {example}");
+            }
+            Refusal::DuplicatePath => "with a path that another row has",
+            Refusal::BadPath => "with a path that is not valid",
+            Refusal::NotANumber => "with text where the expression needs a number",
+            Refusal::NoResult => "for which the expression has no result",
+        };
+        let rows = if self.rows == 1 { "row" } else { "rows" };
+        write!(f, "sensor {:?}: left out {} {rows} {what}: {}", self.sensor, self.rows, self.example)
+    }
+}
+
+/// One `$n`, with the numbers of its values already worked out.
+enum Input<'a> {
+    Scalar(Cell<'a>),
+    /// `next` is the first row whose index is not below the one that is evaluated.
+    Column {
+        rows: &'a [Row],
+        numbers: Vec<Number>,
+        next: usize,
+    },
+    /// It was not read at all.
+    Missing,
+}
+
+#[derive(Clone, Copy)]
+struct Cell<'a> {
+    value: &'a Value,
+    number: Number,
+}
+
+#[derive(Clone, Copy)]
+enum Number {
+    Known(f64),
+    /// A counter without a rate.
+    NoRate,
+    /// Text, an address.
+    None,
+}
+
+/// Evaluates a sensor over what a poll of its entity read. All its counters are remembered, whatever becomes of
+/// the rows.
+pub(crate) fn evaluate(
+    sensor: &SensorPlan<'_>,
+    entity: EntityId,
+    polled: &Polled,
+    moments: &Moments,
+    baselines: &mut Baselines,
+) -> Evaluated {
+    let mut counters = Counters { entity, every: sensor.every, polled, moments, baselines };
+    let mut inputs: Vec<Input<'_>> = sensor.sources.iter().map(|source| counters.input(source)).collect();
+    let first_walk = sensor.sources.iter().position(|source| source.fetch == FetchMethod::Walk);
+    let mut rows = Rows::new(sensor, entity);
+    match first_walk {
+        None => rows.evaluate(&mut inputs, None),
+        Some(at) => {
+            // The other columns are joined to this one by index: both are sorted.
+            if let Input::Column { rows: leading, .. } = inputs[at] {
+                leading.iter().for_each(|row| rows.evaluate(&mut inputs, Some(&row.index)));
+            }
+        }
+    }
+    rows.warn_of_absence(polled);
+    rows.done
+}
+
+/// What turns counters into rates.
+struct Counters<'a, 'b> {
+    entity: EntityId,
+    every: u32,
+    polled: &'a Polled,
+    moments: &'a Moments,
+    baselines: &'b mut Baselines,
+}
+
+impl<'a> Counters<'a, '_> {
+    fn input(&mut self, source: &Source) -> Input<'a> {
+        match source.fetch {
+            FetchMethod::Get => {
+                let Some(scalar) = self.polled.scalars.get(&source.oid) else { return Input::Missing };
+                if scalar.value == Value::Nothing {
+                    return Input::Missing;
+                }
+                let readings = self.reading(&scalar.value, scalar.received);
+                let rate = readings.map(|reading| self.rates(&source.oid, &[(&[], reading)], true));
+                let number = match rate.as_deref() {
+                    None => plain(&scalar.value),
+                    Some([number]) => *number,
+                    Some(_) => Number::NoRate,
+                };
+                Input::Scalar(Cell { value: &scalar.value, number })
+            }
+            FetchMethod::Walk => {
+                let Some(column) = self.polled.columns.get(&source.oid) else { return Input::Missing };
+                let rows = &*column.rows;
+                let readings: Vec<(&[u32], Reading)> = rows
+                    .iter()
+                    .filter_map(|row| Some((&*row.index, self.reading(&row.value, row.received)?)))
+                    .collect();
+                let mut rates = self.rates(&source.oid, &readings, column.is_complete()).into_iter();
+                let number = |row: &Row| match row.value {
+                    Value::Counter32(_) | Value::Counter64(_) => rates.next().unwrap_or(Number::NoRate),
+                    ref value => plain(value),
+                };
+                Input::Column { rows, numbers: rows.iter().map(number).collect(), next: 0 }
+            }
+        }
+    }
+
+    fn reading(&self, value: &Value, received: Instant) -> Option<Reading> {
+        let (width, value) = match value {
+            Value::Counter32(value) => (Width::Bits32, (*value).into()),
+            Value::Counter64(value) => (Width::Bits64, *value),
+            _ => return None,
+        };
+        let at = self.moments.at(received);
+        let device = self.polled.uptime.map(|uptime| {
+            let lag = (at - self.moments.at(uptime.received)) / 1_000;
+            DeviceTime { ticks: uptime.ticks, lag: lag.try_into().unwrap_or(0) }
+        });
+        Some(Reading { width, value, at, device })
+    }
+
+    fn rates(&mut self, oid: &Oid, readings: &[(&[u32], Reading)], whole: bool) -> Vec<Number> {
+        if readings.is_empty() {
+            return Vec::new();
+        }
+        let key = SeriesKey { entity: self.entity, every: self.every, oid: oid.clone() };
+        let steps = self.baselines.advance(&key, readings, whole, self.polled.restarted);
+        let number = |step| if let Step::Rate(rate) = step { Number::Known(rate) } else { Number::NoRate };
+        steps.into_iter().map(number).collect()
+    }
+}
+
+fn plain(value: &Value) -> Number {
+    number(value).map_or(Number::None, Number::Known)
+}
+
+impl<'a> Input<'a> {
+    /// Its value in the row of this index. Indexes must come in rising order.
+    fn cell(&mut self, index: Option<&[u32]>) -> Option<Cell<'a>> {
+        match self {
+            Self::Scalar(cell) => Some(*cell),
+            Self::Missing => None,
+            Self::Column { rows, numbers, next } => {
+                let index = index?;
+                while rows.get(*next).is_some_and(|row| *row.index < *index) {
+                    *next += 1;
+                }
+                let row = rows.get(*next).filter(|row| *row.index == *index)?;
+                Some(Cell { value: &row.value, number: numbers[*next] })
+            }
+        }
+    }
+}
+
+/// The rows of a sensor, one after the other.
+struct Rows<'a> {
+    sensor: &'a SensorPlan<'a>,
+    prefix: String,
+    paths: HashSet<String>,
+    numbers: Vec<f64>,
+    done: Evaluated,
+}
+
+impl<'a> Rows<'a> {
+    fn new(sensor: &'a SensorPlan<'a>, entity: EntityId) -> Self {
+        let prefix = format!("entity.{entity}.snmp.");
+        Self { sensor, prefix, paths: HashSet::new(), numbers: Vec::new(), done: Evaluated::default() }
+    }
+
+    fn evaluate(&mut self, inputs: &mut [Input<'_>], index: Option<&[u32]>) {
+        let SensorPlan { formula, path, sources, .. } = self.sensor;
+        self.numbers.clear();
+        let mut texts = Vec::with_capacity(inputs.len());
+        let (mut hole, mut without_rate, mut not_a_number) = (false, false, None);
+        for (n, (input, Source { oid, .. })) in (1..).zip(inputs.iter_mut().zip(*sources)) {
+            let (in_formula, in_path) = (formula.uses(n), path.uses(n));
+            // Every column follows along, whether or not this row needs it.
+            let cell = input.cell(index);
+            hole |= cell.is_none() && (in_formula || in_path);
+            let number = match cell.map(|cell| cell.number) {
+                Some(Number::Known(number)) => number,
+                Some(Number::NoRate) => {
+                    without_rate |= in_formula;
+                    f64::NAN
+                }
+                Some(Number::None) if in_formula => {
+                    let shown = cell.map(|cell| text(cell.value, oid)).unwrap_or_default();
+                    not_a_number.get_or_insert_with(|| format!("${n} is {shown:.60?}"));
+                    f64::NAN
+                }
+                Some(Number::None) | None => f64::NAN,
+            };
+            self.numbers.push(number);
+            let shown = cell.filter(|_| in_path).map(|cell| text(cell.value, oid));
+            texts.push(shown.unwrap_or_default());
+        }
+        if hole {
+            self.done.holes += 1;
+            return;
+        }
+        if without_rate {
+            self.done.without_rate += 1;
+            return;
+        }
+        if let Some(example) = not_a_number {
+            self.refuse(Refusal::NotANumber, index, &example);
+            return;
+        }
+        let Some(value) = formula.eval(&self.numbers).filter(|value| value.is_finite()) else {
+            self.refuse(Refusal::NoResult, index, "a logarithm of 0, say");
+            return;
+        };
+        let full = match path.render(&texts, index) {
+            Ok(tail) => format!("{}{tail}", self.prefix),
+            Err(why) => return self.refuse(Refusal::BadPath, index, &why),
+        };
+        if let Err(error) = Path::new(full.as_str()) {
+            self.refuse(Refusal::BadPath, index, &format!("{full:?}: {error}"));
+        } else if self.paths.contains(&full) {
+            self.refuse(Refusal::DuplicatePath, index, &full);
+        } else {
+            self.paths.insert(full.clone());
+            self.done.values.push((full, value));
+        }
+    }
+
+    /// Holes are normal, but a sensor that has nothing else deserves a word. Where an object could not be read,
+    /// the poll has said so.
+    fn warn_of_absence(&mut self, polled: &Polled) {
+        let Evaluated { values, without_rate: 0, warnings, holes } = &self.done else { return };
+        if !values.is_empty() || !warnings.is_empty() {
+            return;
+        }
+        let SensorPlan { name, formula, path, sources, .. } = self.sensor;
+        let leading = sources.iter().position(|source| source.fetch == FetchMethod::Walk);
+        let absent = sources.iter().enumerate().find(|(at, source)| {
+            let needed = formula.uses(at + 1) || path.uses(at + 1) || leading == Some(*at);
+            needed
+                && match source.fetch {
+                    FetchMethod::Get => {
+                        polled.scalars.get(&source.oid).is_some_and(|scalar| scalar.value == Value::Nothing)
+                    }
+                    FetchMethod::Walk => polled
+                        .columns
+                        .get(&source.oid)
+                        .is_some_and(|column| column.is_complete() && column.rows.is_empty()),
+                }
+        });
+        if let Some((_, Source { oid, .. })) = absent {
+            let (sensor, reason, rows) = ((*name).to_owned(), Refusal::Absent, *holes);
+            self.done.warnings.push(SensorWarning { sensor, reason, rows, example: oid.to_string() });
+        }
+    }
+
+    fn refuse(&mut self, reason: Refusal, index: Option<&[u32]>, example: &str) {
+        if let Some(known) = self.done.warnings.iter_mut().find(|warning| warning.reason == reason) {
+            known.rows += 1;
+            return;
+        }
+        let at = index.map(|index| format!(" at index {}", Oid::new(index))).unwrap_or_default();
+        let (sensor, example) = (self.sensor.name.to_owned(), format!("{example}{at}"));
+        self.done.warnings.push(SensorWarning { sensor, reason, rows: 1, example });
+    }
+}
+
+#[cfg(test)]
+mod tests;
