@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use grafoleancollector::EntityId;
 use serde_json::{Map, Value as Json};
 
-use crate::convert::{number, text};
 use crate::oid::Oid;
+use crate::poll::Column;
 use crate::poll::{FetchMethod, Polled, Source};
+use crate::sensor::text::{number, text};
 use crate::value::Value;
-use crate::walk::Column;
 
 const IF_DESCR: [u32; 10] = [1, 3, 6, 1, 2, 1, 2, 2, 1, 2];
 const IF_SPEED: [u32; 10] = [1, 3, 6, 1, 2, 1, 2, 2, 1, 5];

@@ -8,7 +8,7 @@ use grafoleancollector::EntityId;
 use super::codec::{decode_key, decode_rows, encode_key, encode_rows};
 use super::{Baseline, Reading, Step, step};
 use crate::oid::Oid;
-use crate::walk::Index;
+use crate::poll::Index;
 
 /// Whose counters, of which column or object, and for sensors of which interval.
 ///

@@ -5,7 +5,7 @@ use grafoleancollector::EntityId;
 use super::baselines::SeriesKey;
 use super::{Baseline, DeviceTime, Reading, Width};
 use crate::oid::Oid;
-use crate::walk::Index;
+use crate::poll::Index;
 
 /// The first byte of every key and value. Others are from another version: not read, not touched.
 const VERSION: u8 = 1;

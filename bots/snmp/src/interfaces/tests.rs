@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::poll::PollStats;
-use crate::walk::{Row, Stop};
+use crate::poll::{Row, Stop};
 
 #[derive(Clone)]
 struct Table(HashMap<Oid, Column>);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scripted::{Kind, Request, Scripted, TIMEOUT, gen_err, oid, silence};
+use crate::poll::scripted::{Kind, Request, Scripted, TIMEOUT, gen_err, oid, silence};
 
 const UP_TIME: &str = "1.3.6.1.2.1.1.3.0";
 

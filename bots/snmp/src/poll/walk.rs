@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::agent::SnmpError;
-use crate::line::{Answer, Failure, Line, means_absent};
-use crate::manners::{BulkManners, Portion};
 use crate::oid::Oid;
+use crate::poll::conversation::{Answer, Conversation, Failure, means_absent};
+use crate::poll::manners::{BulkManners, Portion};
 use crate::value::Value;
 
 /// What comes after the column's OID: one number for most tables, several for some.
@@ -106,7 +106,7 @@ const MOST_TIMEOUTS_ALONE: u32 = 2;
 
 /// Walks all `columns`, each once. The result has them in the order given.
 pub(crate) async fn walk(
-    line: &Line<'_>,
+    talk: &Conversation<'_>,
     columns: &[Oid],
     manners: &mut BulkManners,
     limits: &WalkLimits,
@@ -118,19 +118,19 @@ pub(crate) async fn walk(
             walk.stop_all(&Stop::TooLong(limits.time));
             break;
         }
-        let (round, portion) = walk.next_round(manners, line.has_bulk());
+        let (round, portion) = walk.next_round(manners, talk.has_bulk());
         let from: Vec<Oid> = round.iter().map(|&at| walk.cursors[at].last.clone()).collect();
         let answer = match portion.rows {
-            Some(rows) => line.get_bulk(&from, rows).await,
-            None => line.get_next(&from).await,
+            Some(rows) => talk.get_bulk(&from, rows).await,
+            None => talk.get_next(&from).await,
         };
         match answer {
             Ok(answer) => walk.take(&round, portion, answer, manners),
             Err(failure) => {
-                walk.cope(line, &round, portion, failure, manners);
-                if !line.heard() {
-                    // Is anybody there at all? Whatever comes of it, the line learns it.
-                    let _ = line.get_next(&[Oid::new(SYSTEM)]).await;
+                walk.cope(talk, &round, portion, failure, manners);
+                if !talk.heard() {
+                    // Is anybody there at all? Whatever comes of it, the talk learns it.
+                    let _ = talk.get_next(&[Oid::new(SYSTEM)]).await;
                 }
             }
         }
@@ -250,14 +250,14 @@ impl Walk {
 
     fn cope(
         &mut self,
-        line: &Line<'_>,
+        talk: &Conversation<'_>,
         round: &[usize],
         portion: Portion,
         failure: Failure,
         manners: &mut BulkManners,
     ) {
         let error = match failure {
-            Failure::Snmp(error) if line.given_up().is_none() => error,
+            Failure::Snmp(error) if talk.given_up().is_none() => error,
             final_failure => {
                 let stop = final_failure.into();
                 self.end(round, &stop);
@@ -288,7 +288,7 @@ impl Walk {
     }
 
     /// No answer: the request may be too much, of a kind that the agent does not know, for a column that it
-    /// cannot read, or the device may be gone: that the line finds out.
+    /// cannot read, or the device may be gone: that the talk finds out.
     fn cope_with_silence(&mut self, round: &[usize], portion: Portion, error: SnmpError) {
         if portion.rows.is_some() {
             self.doubted = Some(portion);

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
 use crate::agent::{Agent, Binding, SnmpError};
-use crate::line::Line;
 use crate::oid::Oid;
+use crate::poll::conversation::Conversation;
 use crate::value::Value;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,8 +105,8 @@ impl Scripted {
         self
     }
 
-    pub(crate) fn line(&self) -> Line<'_> {
-        Line::new(self, Instant::now() + Duration::from_secs(3_600))
+    pub(crate) fn talk(&self) -> Conversation<'_> {
+        Conversation::new(self, Instant::now() + Duration::from_secs(3_600))
     }
 
     pub(crate) fn log(&self) -> Vec<Request> {

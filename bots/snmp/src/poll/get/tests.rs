@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::manners::Manners;
-use crate::scripted::{Request, Scripted, TIMEOUT, gen_err, silence};
+use crate::poll::Manners;
+use crate::poll::scripted::{Request, Scripted, TIMEOUT, gen_err, silence};
 
 fn objects(n: u32) -> Vec<Oid> {
     (1..=n).map(|n| Oid::new([1, 3, 9, n, 0])).collect()
@@ -13,7 +13,7 @@ fn agent(n: u32) -> Scripted {
 }
 
 async fn get_with(agent: &Scripted, n: u32, manners: &mut GetManners) -> Gets {
-    get(&agent.line(), &objects(n), manners).await
+    get(&agent.talk(), &objects(n), manners).await
 }
 
 fn manners() -> GetManners {

@@ -6,13 +6,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+mod conversation;
+mod get;
+mod manners;
+#[cfg(test)]
+pub(crate) mod scripted;
+mod walk;
+
+pub(crate) use get::Scalar;
+pub(crate) use manners::Manners;
+#[cfg(test)]
+pub(crate) use walk::Stop;
+pub(crate) use walk::{Column, Index, Row, WalkLimits};
+
 use crate::agent::{Agent, SnmpError};
-use crate::get::{Gets, Scalar, get};
-use crate::line::Line;
-use crate::manners::Manners;
 use crate::oid::Oid;
 use crate::value::Value;
-use crate::walk::{Column, WalkLimits, walk};
+use conversation::Conversation;
+use get::{Gets, get};
+use walk::walk;
 
 /// How long the device has been up, in hundredths of a second.
 const SYS_UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
@@ -149,37 +161,37 @@ pub(crate) async fn poll(
 ) -> Polled {
     let began = Instant::now();
     let device_until = began + options.time;
-    let line = Line::new(agent, options.until.map_or(device_until, |until| until.min(device_until)));
+    let talk = Conversation::new(agent, options.until.map_or(device_until, |until| until.min(device_until)));
     let oids = wanted.gets(manners);
     let (gets, columns) = if manners.two_at_once() {
         tokio::join!(
-            get(&line, &oids, &mut manners.gets),
-            walk(&line, &wanted.columns, &mut manners.bulk, &options.walk)
+            get(&talk, &oids, &mut manners.gets),
+            walk(&talk, &wanted.columns, &mut manners.bulk, &options.walk)
         )
     } else {
-        let gets = get(&line, &oids, &mut manners.gets).await;
-        (gets, walk(&line, &wanted.columns, &mut manners.bulk, &options.walk).await)
+        let gets = get(&talk, &oids, &mut manners.gets).await;
+        (gets, walk(&talk, &wanted.columns, &mut manners.bulk, &options.walk).await)
     };
 
     let mut polled = Polled::of(gets, columns);
     if let Some(uptime) = polled.uptime
         && uptime.received.elapsed() > LONG_POLL
-        && let Some(later) = up_time(&line).await
+        && let Some(later) = up_time(&talk).await
     {
         polled.restarted = later.ticks < uptime.ticks;
         polled.uptime = Some(if polled.restarted { later } else { uptime });
     }
-    polled.stats.requests = line.requests();
-    polled.stats.timeouts = line.timeouts();
+    polled.stats.requests = talk.requests();
+    polled.stats.timeouts = talk.timeouts();
     polled.stats.duration = began.elapsed();
-    polled.stats.answered = line.heard();
-    polled.gone = line.given_up().cloned();
+    polled.stats.answered = talk.heard();
+    polled.gone = talk.given_up().cloned();
     polled.teach(manners);
     polled
 }
 
-async fn up_time(line: &Line<'_>) -> Option<Uptime> {
-    let answer = line.get(&[Oid::new(SYS_UP_TIME)]).await.ok()?;
+async fn up_time(talk: &Conversation<'_>) -> Option<Uptime> {
+    let answer = talk.get(&[Oid::new(SYS_UP_TIME)]).await.ok()?;
     match answer.bindings.first()? {
         (_, Value::TimeTicks(ticks)) => Some(Uptime { ticks: *ticks, received: answer.received }),
         _ => None,

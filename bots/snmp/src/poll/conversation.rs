@@ -31,8 +31,8 @@ const MOST_SILENCE: u32 = 6;
 /// The same, where nothing was heard of the device in this poll.
 const MOST_SILENCE_AT_FIRST: u32 = 2;
 
-/// The line to a device for the length of one poll.
-pub(crate) struct Line<'a> {
+/// What is said to a device for the length of one poll.
+pub(crate) struct Conversation<'a> {
     agent: &'a dyn Agent,
     until: Instant,
     requests: AtomicU64,
@@ -44,8 +44,8 @@ pub(crate) struct Line<'a> {
     hung_up: Notify,
 }
 
-impl<'a> Line<'a> {
-    /// A line that is open until then.
+impl<'a> Conversation<'a> {
+    /// One that is open until then.
     pub(crate) fn new(agent: &'a dyn Agent, until: Instant) -> Self {
         let (requests, timeouts, answers) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let (silence, given_up) = (AtomicU32::new(0), OnceLock::new());

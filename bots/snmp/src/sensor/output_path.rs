@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use grafoleancollector::Path;
 
-use crate::slug::slugify;
+use crate::sensor::slug::slugify;
 
 /// A compiled template of letters, digits, `_`, `-`, dots, `{$n}` for the sensor's values and `{$index}` for the
 /// row's index.

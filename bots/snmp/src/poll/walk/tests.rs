@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use tokio::time::advance;
 
 use super::*;
-use crate::manners::Manners;
-use crate::scripted::{Request, Scripted, TIMEOUT, gen_err, oid, silence};
+use crate::poll::Manners;
+use crate::poll::scripted::{Request, Scripted, TIMEOUT, gen_err, oid, silence};
 
 fn columns(n: u32) -> Vec<Oid> {
     (1..=n).map(|column| Oid::new([1, 3, 9, 1, column])).collect()
@@ -14,12 +14,12 @@ fn manners() -> BulkManners {
 }
 
 async fn walk_with(agent: &Scripted, n: u32, manners: &mut BulkManners) -> Vec<Column> {
-    walk(&agent.line(), &columns(n), manners, &WalkLimits::default()).await
+    walk(&agent.talk(), &columns(n), manners, &WalkLimits::default()).await
 }
 
 async fn walk_any_order(agent: &Scripted, n: u32) -> Vec<Column> {
     let limits = WalkLimits { any_order: true, ..WalkLimits::default() };
-    walk(&agent.line(), &columns(n), &mut manners(), &limits).await
+    walk(&agent.talk(), &columns(n), &mut manners(), &limits).await
 }
 
 fn cells(column: &Column) -> Vec<(u32, i64)> {
@@ -107,7 +107,7 @@ async fn no_such_name_ends_one_column_and_not_its_neighbours() {
 async fn an_absent_column_is_complete_and_empty() {
     let agent = Scripted::table(1, 5);
     let walked = walk(
-        &agent.line(),
+        &agent.talk(),
         &[oid("1.3.9.9"), oid("1.3.9.1.1"), oid("1.3.5")],
         &mut manners(),
         &WalkLimits::default(),
@@ -347,17 +347,17 @@ async fn a_table_without_end_ends_at_the_limits() {
         })
     };
     let limits = WalkLimits { rows: 1_000, ..WalkLimits::default() };
-    let walked = walk(&endless().line(), &columns(1), &mut manners(), &limits).await;
+    let walked = walk(&endless().talk(), &columns(1), &mut manners(), &limits).await;
     assert_eq!(walked[0].rows.len(), 1_000);
     assert_eq!(walked[0].partial, Some(Stop::TooManyRows(1_000)));
 
     let limits = WalkLimits { bytes: 50_000, ..WalkLimits::default() };
-    let walked = walk(&endless().line(), &columns(1), &mut manners(), &limits).await;
+    let walked = walk(&endless().talk(), &columns(1), &mut manners(), &limits).await;
     assert!((200..500).contains(&walked[0].rows.len()));
     assert_eq!(walked[0].partial, Some(Stop::TooManyBytes(50_000)));
 
     let limits = WalkLimits { time: Duration::from_secs(1), ..WalkLimits::default() };
-    let walked = walk(&endless().line(), &columns(1), &mut manners(), &limits).await;
+    let walked = walk(&endless().talk(), &columns(1), &mut manners(), &limits).await;
     assert_eq!(walked[0].rows.len(), 50 * 25);
     assert_eq!(walked[0].partial, Some(Stop::TooLong(Duration::from_secs(1))));
 }
@@ -377,7 +377,7 @@ async fn a_table_of_a_million_rows_gives_its_first_hundred_thousand() {
 #[tokio::test(start_paused = true)]
 async fn a_column_of_exactly_the_most_rows_is_complete() {
     let limits = WalkLimits { rows: 100, ..WalkLimits::default() };
-    let walked = walk(&Scripted::table(1, 100).line(), &columns(1), &mut manners(), &limits).await;
+    let walked = walk(&Scripted::table(1, 100).talk(), &columns(1), &mut manners(), &limits).await;
     assert_eq!(walked[0].partial, None);
 }
 
@@ -485,7 +485,7 @@ proptest! {
             any_order,
         };
         let walked =
-            in_simulated_time(async { walk(&agent.line(), &columns(4), &mut manners(), &limits).await });
+            in_simulated_time(async { walk(&agent.talk(), &columns(4), &mut manners(), &limits).await });
         // Each request brings a row, ends a column, or makes the next one smaller.
         prop_assert!(agent.log().len() < 3_000, "{} requests", agent.log().len());
         let bytes = walked.iter().flat_map(|c| &c.rows).map(|row| size_of::<Row>() + 4 * row.index.len());

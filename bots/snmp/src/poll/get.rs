@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use crate::agent::{Binding, SnmpError};
-use crate::line::{Failure, Line, means_absent};
-use crate::manners::GetManners;
 use crate::oid::Oid;
+use crate::poll::conversation::{Conversation, Failure, means_absent};
+use crate::poll::manners::GetManners;
 use crate::value::Value;
 
 /// A scalar's value, [`Value::Nothing`] where the agent has none, and when it came.
@@ -46,7 +46,7 @@ impl From<Failure> for GetError {
 }
 
 /// Gets all `oids`, each once, the first ones first.
-pub(crate) async fn get(line: &Line<'_>, oids: &[Oid], manners: &mut GetManners) -> Gets {
+pub(crate) async fn get(talk: &Conversation<'_>, oids: &[Oid], manners: &mut GetManners) -> Gets {
     let mut gets = Gets::default();
     let (apart, together): (Vec<Oid>, Vec<Oid>) = oids.iter().cloned().partition(|oid| manners.is_apart(oid));
     let size = manners.batch.now() as usize;
@@ -55,7 +55,7 @@ pub(crate) async fn get(line: &Line<'_>, oids: &[Oid], manners: &mut GetManners)
     batches.extend(together.chunks(size.max(1)).rev().map(<[Oid]>::to_vec));
 
     while let Some(mut batch) = batches.pop() {
-        let failure = match line.get(&batch).await {
+        let failure = match talk.get(&batch).await {
             Ok(answer) => {
                 manners.batch.fits(u32::try_from(batch.len()).unwrap_or(u32::MAX));
                 if let [oid] = &*batch {
@@ -69,7 +69,7 @@ pub(crate) async fn get(line: &Line<'_>, oids: &[Oid], manners: &mut GetManners)
         match failure {
             // The device is gone, or the batch is one that it cannot stand: its first object alone tells.
             Failure::Snmp(SnmpError::Timeout { .. })
-                if batch.len() > 1 && !line.heard() && line.given_up().is_none() =>
+                if batch.len() > 1 && !talk.heard() && talk.given_up().is_none() =>
             {
                 let rest = batch.split_off(1);
                 batches.push(rest);
@@ -92,10 +92,10 @@ pub(crate) async fn get(line: &Line<'_>, oids: &[Oid], manners: &mut GetManners)
                     batches.push(batch);
                 }
             }
-            Failure::Snmp(_) if batch.len() > 1 && line.given_up().is_none() => halve(batch, &mut batches),
+            Failure::Snmp(_) if batch.len() > 1 && talk.given_up().is_none() => halve(batch, &mut batches),
             failure => {
                 if let (Failure::Snmp(SnmpError::Timeout { .. }), [oid], None) =
-                    (&failure, &*batch, line.given_up())
+                    (&failure, &*batch, talk.given_up())
                 {
                     manners.set_apart(oid);
                 }

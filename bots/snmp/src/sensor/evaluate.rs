@@ -7,12 +7,12 @@ use std::fmt;
 use grafoleancollector::{EntityId, Path};
 use tokio::time::Instant;
 
-use crate::convert::{number, text};
 use crate::counter::{Baselines, DeviceTime, Reading, SeriesKey, Step, Width, micros};
 use crate::oid::Oid;
+use crate::poll::Row;
 use crate::poll::{FetchMethod, Polled, Source};
+use crate::sensor::text::{number, text};
 use crate::value::Value;
-use crate::walk::Row;
 
 /// A compiled expression over `$1`, `$2`, …
 pub(crate) trait Formula: Send + Sync {

@@ -2,10 +2,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
-use crate::get::Scalar;
+use crate::poll::Scalar;
+use crate::poll::scripted::oid;
+use crate::poll::{Column, Stop};
 use crate::poll::{PollStats, Uptime};
-use crate::scripted::oid;
-use crate::walk::{Column, Stop};
 
 /// An expression as a closure over the inputs that it uses.
 struct Closure<F>(&'static [usize], F);
