@@ -70,6 +70,7 @@
 //! With the feature `testing`, the module `testing` has a strict fake backend, a clock to set, and simulated time.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address;
 mod backend;
 mod clock;
 mod collector;
@@ -77,6 +78,7 @@ mod context;
 mod delivery;
 mod error;
 mod finding;
+mod host;
 mod http_server;
 mod ids;
 mod job;
@@ -91,6 +93,7 @@ pub mod telemetry;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
+pub use address::{Address, AddressError};
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use backend::benching;
@@ -107,6 +110,7 @@ pub use delivery::internals;
 pub use delivery::{Outbox, OutboxError};
 pub use error::{FetchError, JobError, SettingProblem, StartError};
 pub use finding::{Finding, Verdict};
+pub use host::{Host, HostError, ResolveError};
 pub use ids::{AccountId, CredentialId, EntityId, SensorId, UserId};
 pub use job::{Job, Run};
 pub use protocol::{Details, Entity, Protocol, Sensor};
