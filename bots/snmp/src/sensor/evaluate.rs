@@ -1,8 +1,9 @@
 //! From what a poll read to a sensor's values: expression and path for each row.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 use grafoleancollector::{EntityId, Path};
 use tokio::time::Instant;
@@ -12,25 +13,8 @@ use crate::oid::Oid;
 use crate::poll::Row;
 use crate::poll::{FetchMethod, Polled, Source};
 use crate::sensor::text::{number, text};
+use crate::sensor::{Expression, OutputPath};
 use crate::value::Value;
-
-/// A compiled expression over `$1`, `$2`, …
-pub(crate) trait Formula: Send + Sync {
-    /// Whether `$n` occurs in it, from 1.
-    fn uses(&self, n: usize) -> bool;
-
-    /// Its result. An input that it does not use may be NaN.
-    fn eval(&self, inputs: &[f64]) -> Option<f64>;
-}
-
-/// A compiled output path, with `{$1}`, `{$2}`, … and `{$index}`.
-pub(crate) trait PathTemplate: Send + Sync {
-    /// Whether `{$n}` occurs in it, from 1.
-    fn uses(&self, n: usize) -> bool;
-
-    /// The path for one row. An input that it does not use may be empty; without any walk there is no index.
-    fn render(&self, inputs: &[Cow<'_, str>], index: Option<&[u32]>) -> Result<String, String>;
-}
 
 /// A sensor, ready to be evaluated.
 pub(crate) struct SensorPlan<'a> {
@@ -39,8 +23,8 @@ pub(crate) struct SensorPlan<'a> {
     /// Its interval in seconds: counters are averaged over it.
     pub(crate) every: u32,
     pub(crate) sources: &'a [Source],
-    pub(crate) formula: &'a dyn Formula,
-    pub(crate) path: &'a dyn PathTemplate,
+    pub(crate) formula: &'a Expression,
+    pub(crate) path: &'a OutputPath,
 }
 
 /// Turns moments of this process into times that baselines of the next process can be compared with. It does not
@@ -69,7 +53,7 @@ impl Moments {
 #[derive(Clone, PartialEq, Default, Debug)]
 pub(crate) struct Evaluated {
     /// Full paths with their values.
-    pub(crate) values: Vec<(String, f64)>,
+    pub(crate) values: Vec<(Path, f64)>,
     /// Rows that lack one of the sensor's objects: normal in sparse tables.
     pub(crate) holes: usize,
     /// Rows whose counters have no rate yet, or none after a reset.
@@ -263,44 +247,88 @@ impl<'a> Input<'a> {
 /// The rows of a sensor, one after the other.
 struct Rows<'a> {
     sensor: &'a SensorPlan<'a>,
-    prefix: String,
-    paths: HashSet<String>,
+    /// For each source whether the expression and the path use it.
+    used: Vec<Used>,
+    /// Of the row in hand; kept for their memory.
+    cells: Vec<Option<Cell<'a>>>,
     numbers: Vec<f64>,
+    path: String,
+    /// How much of the path all rows share.
+    prefix: usize,
+    paths: Paths,
     done: Evaluated,
+}
+
+#[derive(Clone, Copy)]
+struct Used {
+    in_formula: bool,
+    in_path: bool,
+}
+
+/// Which paths there are already, without a copy of them: hashes, and where in the values the path stands.
+#[derive(Default)]
+struct Paths {
+    hasher: RandomState,
+    places: HashMap<u64, usize>,
+}
+
+impl Paths {
+    /// Whether none of the values has this path yet, after all of which it will be put then.
+    fn is_new(&mut self, path: &Path, values: &[(Path, f64)]) -> bool {
+        match self.places.entry(self.hasher.hash_one(path)) {
+            Entry::Vacant(place) => {
+                place.insert(values.len());
+                true
+            }
+            Entry::Occupied(place) if values.get(*place.get()).is_some_and(|(other, _)| other == path) => {
+                false
+            }
+            // Two paths with one hash: hardly ever.
+            Entry::Occupied(_) => values.iter().all(|(other, _)| other != path),
+        }
+    }
 }
 
 impl<'a> Rows<'a> {
     fn new(sensor: &'a SensorPlan<'a>, entity: EntityId) -> Self {
+        let SensorPlan { sources, formula, path, .. } = sensor;
+        let used = |n| Used { in_formula: formula.used().contains(&n), in_path: path.used().contains(&n) };
         let prefix = format!("entity.{entity}.snmp.");
-        Self { sensor, prefix, paths: HashSet::new(), numbers: Vec::new(), done: Evaluated::default() }
+        Self {
+            sensor,
+            used: (1..=sources.len()).map(used).collect(),
+            cells: Vec::new(),
+            numbers: Vec::new(),
+            prefix: prefix.len(),
+            path: prefix,
+            paths: Paths::default(),
+            done: Evaluated::default(),
+        }
     }
 
-    fn evaluate(&mut self, inputs: &mut [Input<'_>], index: Option<&[u32]>) {
+    fn evaluate(&mut self, inputs: &mut [Input<'a>], index: Option<&[u32]>) {
         let SensorPlan { formula, path, sources, .. } = self.sensor;
         self.numbers.clear();
-        let mut texts = Vec::with_capacity(inputs.len());
+        self.cells.clear();
         let (mut hole, mut without_rate, mut not_a_number) = (false, false, None);
-        for (n, (input, Source { oid, .. })) in (1..).zip(inputs.iter_mut().zip(*sources)) {
-            let (in_formula, in_path) = (formula.uses(n), path.uses(n));
+        for (n, (input, Used { in_formula, in_path })) in inputs.iter_mut().zip(&self.used).enumerate() {
             // Every column follows along, whether or not this row needs it.
             let cell = input.cell(index);
-            hole |= cell.is_none() && (in_formula || in_path);
+            hole |= cell.is_none() && (*in_formula || *in_path);
             let number = match cell.map(|cell| cell.number) {
                 Some(Number::Known(number)) => number,
                 Some(Number::NoRate) => {
                     without_rate |= in_formula;
                     f64::NAN
                 }
-                Some(Number::None) if in_formula => {
-                    let shown = cell.map(|cell| text(cell.value, oid)).unwrap_or_default();
-                    not_a_number.get_or_insert_with(|| format!("${n} is {shown:.60?}"));
+                Some(Number::None) if *in_formula => {
+                    not_a_number = not_a_number.or(Some(n));
                     f64::NAN
                 }
                 Some(Number::None) | None => f64::NAN,
             };
             self.numbers.push(number);
-            let shown = cell.filter(|_| in_path).map(|cell| text(cell.value, oid));
-            texts.push(shown.unwrap_or_default());
+            self.cells.push(cell);
         }
         if hole {
             self.done.holes += 1;
@@ -310,25 +338,29 @@ impl<'a> Rows<'a> {
             self.done.without_rate += 1;
             return;
         }
-        if let Some(example) = not_a_number {
+        let cells = &self.cells;
+        let shown = |n: usize| Some(text(cells.get(n)?.as_ref()?.value, &sources.get(n)?.oid));
+        if let Some(n) = not_a_number {
+            let example = format!("${} is {:.60?}", n + 1, shown(n).unwrap_or_default());
             self.refuse(Refusal::NotANumber, index, &example);
             return;
         }
-        let Some(value) = formula.eval(&self.numbers).filter(|value| value.is_finite()) else {
+        let Some(value) = formula.eval(&self.numbers) else {
             self.refuse(Refusal::NoResult, index, "a logarithm of 0, say");
             return;
         };
-        let full = match path.render(&texts, index) {
-            Ok(tail) => format!("{}{tail}", self.prefix),
-            Err(why) => return self.refuse(Refusal::BadPath, index, &why),
-        };
-        if let Err(error) = Path::new(full.as_str()) {
-            self.refuse(Refusal::BadPath, index, &format!("{full:?}: {error}"));
-        } else if self.paths.contains(&full) {
-            self.refuse(Refusal::DuplicatePath, index, &full);
-        } else {
-            self.paths.insert(full.clone());
-            self.done.values.push((full, value));
+        self.path.truncate(self.prefix);
+        if let Err(why) = path.render_onto(&mut self.path, index, |n| shown(n - 1)) {
+            self.refuse(Refusal::BadPath, index, &why.to_string());
+            return;
+        }
+        match Path::new(self.path.as_str()) {
+            Err(error) => {
+                let example = format!("{:?}: {error}", self.path);
+                self.refuse(Refusal::BadPath, index, &example);
+            }
+            Ok(path) if self.paths.is_new(&path, &self.done.values) => self.done.values.push((path, value)),
+            Ok(path) => self.refuse(Refusal::DuplicatePath, index, path.as_str()),
         }
     }
 
@@ -339,11 +371,10 @@ impl<'a> Rows<'a> {
         if !values.is_empty() || !warnings.is_empty() {
             return;
         }
-        let SensorPlan { name, formula, path, sources, .. } = self.sensor;
+        let SensorPlan { name, sources, .. } = self.sensor;
         let leading = sources.iter().position(|source| source.fetch == FetchMethod::Walk);
-        let absent = sources.iter().enumerate().find(|(at, source)| {
-            let needed = formula.uses(at + 1) || path.uses(at + 1) || leading == Some(*at);
-            needed
+        let absent = sources.iter().zip(&self.used).enumerate().find(|(at, (source, used))| {
+            (used.in_formula || used.in_path || leading == Some(*at))
                 && match source.fetch {
                     FetchMethod::Get => {
                         polled.scalars.get(&source.oid).is_some_and(|scalar| scalar.value == Value::Nothing)
@@ -354,7 +385,7 @@ impl<'a> Rows<'a> {
                         .is_some_and(|column| column.is_complete() && column.rows.is_empty()),
                 }
         });
-        if let Some((_, Source { oid, .. })) = absent {
+        if let Some((_, (Source { oid, .. }, _))) = absent {
             let (sensor, reason, rows) = ((*name).to_owned(), Refusal::Absent, *holes);
             self.done.warnings.push(SensorWarning { sensor, reason, rows, example: oid.to_string() });
         }

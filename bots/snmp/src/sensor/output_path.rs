@@ -153,9 +153,20 @@ impl OutputPath {
     pub fn render<'t>(
         &self,
         index: Option<&[u32]>,
-        mut text_of: impl FnMut(usize) -> Option<Cow<'t, str>>,
+        text_of: impl FnMut(usize) -> Option<Cow<'t, str>>,
     ) -> Result<String, RenderError> {
         let mut path = String::new();
+        self.render_onto(&mut path, index, text_of)?;
+        Ok(path)
+    }
+
+    /// As [`render`](Self::render), behind what `path` holds already. After an error, `path` may hold a part.
+    pub(crate) fn render_onto<'t>(
+        &self,
+        path: &mut String,
+        index: Option<&[u32]>,
+        mut text_of: impl FnMut(usize) -> Option<Cow<'t, str>>,
+    ) -> Result<(), RenderError> {
         for (at, segment) in self.segments.iter().enumerate() {
             if at > 0 {
                 path.push('.');
@@ -167,7 +178,7 @@ impl OutputPath {
                     Piece::Value(n) => {
                         path.push_str(&slugify(&text_of(*n).ok_or(RenderError::NoValue { n: *n })?));
                     }
-                    Piece::Index => push_index(&mut path, index.ok_or(RenderError::NoIndex)?),
+                    Piece::Index => push_index(path, index.ok_or(RenderError::NoIndex)?),
                 }
                 if path.len() > Path::MAX_BYTES {
                     return Err(RenderError::TooLong);
@@ -179,7 +190,7 @@ impl OutputPath {
                 });
             }
         }
-        Ok(path)
+        Ok(())
     }
 
     /// Which values it uses: 1 for `{$1}`; in order, each once.
