@@ -10,6 +10,7 @@ use crate::backend::job_configs;
 use crate::error::FetchError;
 use crate::ids::UserId;
 use crate::protocol::{Entity, Protocol};
+use crate::state::State;
 use crate::telemetry::{MetricsText, Warnings};
 
 /// What a collector works with while it lists its jobs: the backend, and who it is there.
@@ -32,6 +33,7 @@ pub struct Context {
     pub(crate) user: UserId,
     pub(crate) configs: Arc<ConfigCache>,
     skipped: Arc<Skipped>,
+    state: State,
 }
 
 /// What the collector itself could not use.
@@ -47,7 +49,18 @@ const SKIPPED_KEPT: usize = 1_000;
 impl Context {
     /// Nobody yet: the backend has not said who we are.
     pub(crate) fn new(api: Arc<dyn Api>) -> Self {
-        Self { api, user: UserId::new(0), configs: Arc::default(), skipped: Arc::default() }
+        Self {
+            api,
+            user: UserId::new(0),
+            configs: Arc::default(),
+            skipped: Arc::default(),
+            state: State::memory(),
+        }
+    }
+
+    pub(crate) fn remembering(mut self, state: State) -> Self {
+        self.state = state;
+        self
     }
 
     pub(crate) fn of_user(mut self, user: UserId) -> Self {
@@ -59,6 +72,25 @@ impl Context {
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.user
+    }
+
+    /// What this bot remembers between its runs and lives: in `DATA_DIR`, or in memory where that is `none`, and in
+    /// the commands `check` and `once`.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use grafoleancollector::Context;
+    ///
+    /// /// The counters as they were when they were last seen.
+    /// async fn baselines(cx: &Context) -> HashMap<Box<[u8]>, u64> {
+    ///     let remembered = cx.state().table("baselines").load().await;
+    ///     let number = |value: Box<[u8]>| Some(u64::from_le_bytes((*value).try_into().ok()?));
+    ///     remembered.into_iter().filter_map(|(key, value)| Some((key, number(value)?))).collect()
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
     }
 
     /// Notes that an entity cannot be served, and why: name the field. It is logged once, not at every refresh,
@@ -110,5 +142,6 @@ impl Context {
             "Broken parts of the configuration, which are skipped.",
             problems as f64,
         );
+        self.state.write_metrics(out);
     }
 }
