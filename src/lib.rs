@@ -102,7 +102,9 @@ pub use backend::benching;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use backend::fuzzing;
-pub use backend::{Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, Resource, Token};
+pub use backend::{
+    Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, EntityContent, EntityWrite, Resource, Token,
+};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use collector::Collector;
 pub use context::Context;

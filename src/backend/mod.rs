@@ -4,6 +4,7 @@
 pub mod benching;
 pub(crate) mod config_cache;
 mod entities;
+mod entity_write;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub(crate) mod http;
@@ -14,6 +15,7 @@ mod room;
 pub(crate) mod token;
 pub(crate) mod wire;
 
+pub use entity_write::{EntityContent, EntityWrite};
 pub use token::Token;
 
 pub use http::ClientError;
@@ -25,7 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, EntityId};
 use crate::sample::Sample;
 use crate::telemetry::MetricsText;
 
@@ -43,6 +45,9 @@ pub trait Api: Send + Sync + 'static {
 
     /// Asks whether this bot may store values of an account, without storing any.
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError>;
+
+    /// Creates, changes or deletes an entity of an account, and gives its id.
+    async fn write_entity(&self, account: AccountId, write: EntityWrite) -> Result<EntityId, ApiError>;
 
     /// The backend's time less our own, as last seen in an answer, in seconds.
     fn clock_skew(&self) -> Option<f64> {

@@ -26,7 +26,7 @@ const LOG_LIMIT: usize = 10_000;
 #[derive(Clone)]
 pub struct FakeGrafolean {
     shared: Arc<Shared>,
-    /// Faults that are set through this handle concern requests whose path contains this.
+    /// Faults that are set through this handle concern requests whose method and path contain this.
     pub(super) only: String,
     pub(super) token: String,
 }
@@ -111,7 +111,7 @@ impl FakeGrafolean {
         let (delay, reply) = if inner.faults.down {
             (Duration::ZERO, Reply::None)
         } else {
-            let (delay, fault) = inner.faults.next(ask.path);
+            let (delay, fault) = inner.faults.next(ask.method, ask.path);
             let reply = match fault {
                 None | Some(Fault::Delay(_)) => Reply::Whole(inner.state.respond(&ask)),
                 Some(Fault::Half) => Reply::Half(inner.state.respond(&ask)),
