@@ -107,10 +107,11 @@ impl Baselines {
         steps
     }
 
-    /// Forgets the entities that are not among those to keep.
-    pub(crate) fn retain(&mut self, keep: impl Fn(EntityId) -> bool) {
-        let gone: Vec<SeriesKey> = self.series.keys().filter(|key| !keep(key.entity)).cloned().collect();
-        self.remove(gone);
+    /// Forgets what was last read before `at`: too old to be compared with anything.
+    pub(crate) fn forget_before(&mut self, at: i64) {
+        let old = self.series.iter().filter(|(_, series)| series.at < at);
+        let old: Vec<SeriesKey> = old.map(|(key, _)| key.clone()).collect();
+        self.remove(old);
     }
 
     /// What was changed since this was last called.

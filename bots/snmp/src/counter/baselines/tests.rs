@@ -141,7 +141,7 @@ fn what_is_forgotten_is_removed_from_the_store() {
     advance(&mut baselines, &key(1, 60), &[(1, at(0, 0))], true);
     store.save(baselines.take_changes());
     advance(&mut baselines, &key(2, 60), &[(1, at(0, 0))], true);
-    baselines.retain(|_| false);
+    baselines.forget_before(SECOND);
     let changes = baselines.take_changes();
     assert_eq!(changes.len(), 2, "each once");
     store.save(changes);

@@ -1,0 +1,14 @@
+//! The `grafolean-snmp-bot` binary.
+
+use std::process::ExitCode;
+
+use grafolean_snmp_bot::{CONCURRENCY, SnmpBot, VARIABLES};
+use grafoleancollector::Program;
+
+fn main() -> ExitCode {
+    Program::new("grafolean-snmp-bot", env!("CARGO_PKG_VERSION"))
+        .about("Grafolean's SNMP bot: polls the devices that Grafolean names, and delivers their values")
+        .variables(VARIABLES)
+        .concurrency(CONCURRENCY)
+        .main(SnmpBot::from_environment)
+}
