@@ -8,6 +8,7 @@ mod interfaces;
 mod oid;
 mod poll;
 mod sensor;
+mod try_host;
 mod value;
 pub mod wire;
 
@@ -16,4 +17,5 @@ pub use oid::{Oid, OidError};
 pub use sensor::{
     DivisionByZero, Expression, ExpressionError, OutputPath, OutputPathError, RenderError, slugify,
 };
+pub use try_host::try_host;
 pub use value::Value;

@@ -14,7 +14,7 @@ pub(crate) mod scripted;
 mod walk;
 
 pub(crate) use get::Scalar;
-pub(crate) use manners::Manners;
+pub(crate) use manners::{DEFAULT_GET_BATCH, DEFAULT_MAX_REPETITIONS, Manners};
 #[cfg(test)]
 pub(crate) use walk::Stop;
 pub(crate) use walk::{Column, Index, Row, WalkLimits};
