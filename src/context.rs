@@ -37,6 +37,7 @@ pub struct Context {
     parts: Arc<Knowledge>,
     skipped: Arc<Skipped>,
     state: State,
+    may_write: bool,
 }
 
 /// What the collector itself could not use.
@@ -59,7 +60,14 @@ impl Context {
             parts: Arc::default(),
             skipped: Arc::default(),
             state: State::memory(),
+            may_write: true,
         }
+    }
+
+    /// As this, but nothing is written to the backend: parts are as if they were not known.
+    pub(crate) fn looking_only(mut self) -> Self {
+        self.may_write = false;
+        self
     }
 
     pub(crate) fn remembering(mut self, state: State) -> Self {
@@ -108,12 +116,16 @@ impl Context {
     }
 
     /// The parts of an entity that is served, to read and to change. None as long as they are not known: until a
-    /// look has read the account's list, and after a write of which nobody knows whether it was done.
+    /// look has read the account's list, and after a write of which nobody knows whether it was done. None as well
+    /// where nothing is to be written at all: under the command `once`.
     ///
     /// It does not compile for a protocol without [`PARTS`](Protocol::PARTS).
     #[must_use]
     pub fn parts_of<P: Protocol>(&self, account: AccountId, entity: EntityId) -> Option<Parts> {
         const { assert!(P::PARTS.is_some(), "the protocol has to say what its parts are: set PARTS") };
+        if !self.may_write {
+            return None;
+        }
         Parts::of::<P>(self.api.clone(), self.parts.clone(), account, entity)
     }
 

@@ -29,7 +29,7 @@ pub(super) async fn once<C: Collector>(
     let Some(user) = connect(&*api, &Vitals::new(), &stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
-    let context = Context::new(api).of_user(user);
+    let context = Context::new(api).of_user(user).looking_only();
     let listed = bot.jobs(&context).await;
     context.settle();
     let jobs = match listed {

@@ -29,6 +29,7 @@ mod patience;
 mod poll;
 mod protocol;
 mod sensor;
+mod try_host;
 mod value;
 pub mod wire;
 
@@ -39,4 +40,5 @@ pub use protocol::Snmp;
 pub use sensor::{
     DivisionByZero, Expression, ExpressionError, OutputPath, OutputPathError, RenderError, Sensor, slugify,
 };
+pub use try_host::try_host;
 pub use value::Value;
