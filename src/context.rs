@@ -81,7 +81,8 @@ impl Context {
     }
 
     /// The parts of an entity that is served, to read and to change. None as long as they are not known: until a
-    /// look has read the account's list, and after a write of which nobody knows whether it was done.
+    /// look has read the account's list, while they are written to, and after a write of which nobody knows whether it
+    /// was done.
     ///
     /// It does not compile for a protocol without [`PARTS`](Protocol::PARTS).
     #[must_use]
