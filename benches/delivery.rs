@@ -20,7 +20,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use grafoleancollector::internals::Delivering;
 use grafoleancollector::testing::FakeBackend;
-use grafoleancollector::{AccountId, Api, ApiError, Outbox, Resource, Sample, Samples, Settings, Timestamp};
+use grafoleancollector::{
+    AccountId, Api, ApiError, EntityId, EntityWrite, Outbox, Resource, Sample, Samples, Settings, Timestamp,
+};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use support::{arguments, cpu_seconds};
@@ -137,6 +139,10 @@ impl Api for AtOnce {
 
     async fn may_store(&self, _: AccountId) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    async fn write_entity(&self, _: AccountId, _: &EntityWrite) -> Result<EntityId, ApiError> {
+        Ok(EntityId::new(1))
     }
 }
 

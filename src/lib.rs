@@ -70,34 +70,42 @@
 //! With the feature `testing`, the module `testing` has a strict fake backend, a clock to set, and simulated time.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address;
 mod backend;
 mod clock;
 mod collector;
 mod context;
 mod delivery;
+mod dir_lock;
 mod error;
 mod finding;
+mod host;
 mod http_server;
 mod ids;
 mod job;
+mod parts;
 mod protocol;
 mod runtime;
 mod sample;
 mod schedule;
 mod settings;
 mod start;
+mod state;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
+pub use address::{Address, AddressError};
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use backend::benching;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use backend::fuzzing;
-pub use backend::{Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, Resource, Token};
+pub use backend::{
+    Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, EntityContent, EntityWrite, Resource, Token,
+};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use collector::Collector;
 pub use context::Context;
@@ -107,14 +115,17 @@ pub use delivery::internals;
 pub use delivery::{Outbox, OutboxError};
 pub use error::{FetchError, JobError, SettingProblem, StartError};
 pub use finding::{Finding, Verdict};
+pub use host::{Host, HostError, ResolveError};
 pub use ids::{AccountId, CredentialId, EntityId, SensorId, UserId};
 pub use job::{Job, Run};
+pub use parts::{Part, PartContent, Parts, PartsError};
 pub use protocol::{Details, Entity, Protocol, Sensor};
 pub use runtime::{Runner, Stop};
 pub use sample::{Path, PathError, Sample, Samples, Unfit, UnfitReason};
 pub use schedule::{Anchor, Interval, IntervalError};
 pub use settings::{Environment, Settings, Variable};
 pub use start::{Program, main};
+pub use state::{State, StateError, Table};
 
 /// What nearly every bot uses.
 pub mod prelude {

@@ -218,6 +218,7 @@ pub struct Samples {
     account: AccountId,
     values: Vec<Value>,
     unfit: Vec<Unfit>,
+    failure: Option<Box<str>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -231,7 +232,7 @@ impl Samples {
     /// No values yet, for `account`.
     #[must_use]
     pub const fn for_account(account: AccountId) -> Self {
-        Self { account, values: Vec::new(), unfit: Vec::new() }
+        Self { account, values: Vec::new(), unfit: Vec::new(), failure: None }
     }
 
     /// Adds a value that was measured at the time of the run.
@@ -260,6 +261,28 @@ impl Samples {
             Ok(()) => self.values.push(Value { path: Path(path), value, time }),
             Err(reason) => self.unfit.push(Unfit::new(&path, reason)),
         }
+    }
+
+    /// Says that the run failed all the same: its values are delivered, and it counts as failed, with this reason.
+    ///
+    /// ```
+    /// use grafoleancollector::{AccountId, Samples};
+    /// let samples = Samples::for_account(AccountId::new(1))
+    ///     .with("entity.7.snmp.load", 0.5)
+    ///     .but_failed("no answer to the last 3 of 23 requests");
+    /// assert_eq!(samples.len(), 1);
+    /// assert_eq!(samples.failure(), Some("no answer to the last 3 of 23 requests"));
+    /// ```
+    #[must_use]
+    pub fn but_failed(mut self, why: impl fmt::Display) -> Self {
+        self.failure = Some(why.to_string().into());
+        self
+    }
+
+    /// Why the run failed, if it did in spite of its values.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// The account that the values are for.

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use grafoleancollector::internals::Delivering;
-use grafoleancollector::{AccountId, Api, ApiError, Outbox, Resource, Sample, Samples, Timestamp};
+use grafoleancollector::{
+    AccountId, Api, ApiError, EntityId, EntityWrite, Outbox, Resource, Sample, Samples, Timestamp,
+};
 
 const KILLS: usize = 20;
 const URL: &str = "https://grafolean.example.org/api";
@@ -58,6 +60,10 @@ impl Api for Backend {
 
     async fn may_store(&self, _: AccountId) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    async fn write_entity(&self, _: AccountId, _: &EntityWrite) -> Result<EntityId, ApiError> {
+        Ok(EntityId::new(1))
     }
 }
 

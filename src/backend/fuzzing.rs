@@ -36,13 +36,16 @@ impl Protocol for Fuzzed {
     const SLUG: &'static str = "ping";
     type Credential = Credential;
     type Sensor = Sensor;
+    const PARTS: Option<&'static str> = Some("interface");
 }
 
 /// Reads `answer` as every answer that there is: as accounts, as an entity list with the lists that follow it
-/// after a byte 0, as a profile, as a status.
+/// after a byte 0, as a profile, as a status, as the answer
+/// to a new entity.
 pub fn wire(answer: &[u8]) {
     let _ = wire::read_profile(answer);
     let _ = wire::read_status(answer);
+    let _ = wire::created(answer);
     let mut lists = answer.split(|byte| *byte == 0).map(<[u8]>::to_vec);
     let mut next = || lists.next().unwrap_or_else(|| br#"{"list":[]}"#.to_vec());
     job_configs::read_any::<Fuzzed>(AccountId::new(1), UserId::new(1), next(), next(), next());

@@ -22,10 +22,10 @@ use self::home::Home;
 use self::metrics::{Kind, Metrics};
 use self::skew::Skew;
 use super::room::Room;
-use super::{Api, ApiError, DeliveryMode, Resource, Token, wire};
+use super::{Api, ApiError, DeliveryMode, EntityWrite, Resource, Token, wire};
 use crate::clock::Clock;
 use crate::error::StartError;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, EntityId};
 use crate::sample::Sample;
 use crate::settings::Settings;
 use crate::telemetry::MetricsText;
@@ -109,7 +109,7 @@ impl Limits {
             Kind::Entities => self.entities_bytes,
             Kind::Credentials | Kind::Sensors => self.records_bytes,
             Kind::Accounts => self.accounts_bytes,
-            Kind::Status | Kind::Profile | Kind::Values => self.small_bytes,
+            Kind::Status | Kind::Profile | Kind::Values | Kind::EntityWrites => self.small_bytes,
         }
     }
 }
@@ -179,15 +179,17 @@ impl HttpApi {
 
     /// Whether a success says that values were stored: a page of something in between says nothing.
     fn stored(&self, call: &Call, body: &[u8]) -> Result<(), ApiError> {
-        wire::stored(body).map_err(|reason| ApiError::Malformed {
-            request: call.to_string(),
-            reason: self.exchange.token.redact(&reason),
-        })
+        wire::stored(body).map_err(|reason| self.malformed(call, &reason))
     }
 
-    fn refused(call: &Call, answer: Answer) -> Result<Vec<u8>, ApiError> {
+    fn malformed(&self, call: &Call, reason: &str) -> ApiError {
+        ApiError::Malformed { request: call.to_string(), reason: self.exchange.token.redact(reason) }
+    }
+
+    /// The status and the body of a success.
+    fn granted(call: &Call, answer: Answer) -> Result<(u16, Vec<u8>), ApiError> {
         match answer {
-            Answer::Success(body) => Ok(body),
+            Answer::Success { status, body } => Ok((status.as_u16(), body)),
             Answer::Refusal { status, message, retry_after } => Err(ApiError::Status {
                 request: call.to_string(),
                 status: status.as_u16(),
@@ -203,14 +205,11 @@ impl Api for HttpApi {
     async fn get(&self, resource: Resource) -> Result<Vec<u8>, ApiError> {
         let call = Call { method: Method::GET, path: resource.to_string() };
         let answer = self.ask(Kind::of(resource), &call, None).await?;
-        let body = Self::refused(&call, answer)?;
-        if let Some(reason) = wire::not_json(&body) {
-            return Err(ApiError::Malformed {
-                request: call.to_string(),
-                reason: self.exchange.token.redact(&reason),
-            });
+        let (_, body) = Self::granted(&call, answer)?;
+        match wire::not_json(&body) {
+            Some(reason) => Err(self.malformed(&call, &reason)),
+            None => Ok(body),
         }
-        Ok(body)
     }
 
     async fn store(&self, account: AccountId, samples: &[Sample]) -> Result<(), ApiError> {
@@ -219,17 +218,31 @@ impl Api for HttpApi {
         }
         let call = Call { method: self.store_method(), path: format!("accounts/{account}/values") };
         let answer = self.ask(Kind::Values, &call, Some(wire::values(samples, self.mode))).await?;
-        self.stored(&call, &Self::refused(&call, answer)?)
+        self.stored(&call, &Self::granted(&call, answer)?.1)
     }
 
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError> {
         let call = Call { method: self.store_method(), path: format!("accounts/{account}/values") };
         let answer = self.ask(Kind::Values, &call, Some(b"[]".to_vec())).await?;
-        match Self::refused(&call, answer) {
+        match Self::granted(&call, answer) {
             // The backend looks at the permissions before it misses the values: any other refusal is about those.
             Err(error) if matches!(error.status(), Some(401 | 403 | 404)) => Err(error),
             Err(_) => Ok(()),
-            Ok(body) => self.stored(&call, &body),
+            Ok((_, body)) => self.stored(&call, &body),
+        }
+    }
+
+    async fn write_entity(&self, account: AccountId, write: &EntityWrite) -> Result<EntityId, ApiError> {
+        let method = match write {
+            EntityWrite::Create { .. } => Method::POST,
+            EntityWrite::Update { .. } => Method::PUT,
+            EntityWrite::Delete { .. } => Method::DELETE,
+        };
+        let call = Call { method, path: write.path(account) };
+        let answer = self.ask(Kind::EntityWrites, &call, write.body()).await?;
+        match Self::granted(&call, answer) {
+            Ok((status, body)) => write.done(status, &body).map_err(|reason| self.malformed(&call, &reason)),
+            Err(error) => write.is_done_already(error.status()).ok_or(error),
         }
     }
 

@@ -2,8 +2,10 @@
 
 #[cfg(feature = "testing")]
 pub mod benching;
+mod children;
 pub(crate) mod config_cache;
 mod entities;
+mod entity_write;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub(crate) mod http;
@@ -14,6 +16,7 @@ mod room;
 pub(crate) mod token;
 pub(crate) mod wire;
 
+pub use entity_write::{EntityContent, EntityWrite};
 pub use token::Token;
 
 pub use http::ClientError;
@@ -25,7 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, EntityId};
 use crate::sample::Sample;
 use crate::telemetry::MetricsText;
 
@@ -43,6 +46,9 @@ pub trait Api: Send + Sync + 'static {
 
     /// Asks whether this bot may store values of an account, without storing any.
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError>;
+
+    /// Creates, changes or deletes an entity of an account, and gives its id.
+    async fn write_entity(&self, account: AccountId, write: &EntityWrite) -> Result<EntityId, ApiError>;
 
     /// The backend's time less our own, as last seen in an answer, in seconds.
     fn clock_skew(&self) -> Option<f64> {
@@ -207,5 +213,11 @@ impl ApiError {
             Self::Status { status, .. } => Some(*status),
             _ => None,
         }
+    }
+
+    /// Whether the backend said no to the request as such, so that nothing came of it. After all other errors it
+    /// may have been fulfilled.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.status(), Some(400..=499))
     }
 }

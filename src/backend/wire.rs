@@ -17,7 +17,7 @@ use super::DeliveryMode;
 use super::lenient::{self, Values};
 use super::line::one_line;
 use super::{Api, ApiError, Resource};
-use crate::ids::{self, AccountId, UserId};
+use crate::ids::{self, AccountId, EntityId, UserId};
 use crate::sample::Sample;
 use crate::schedule::Interval;
 
@@ -319,6 +319,17 @@ pub(crate) fn stored(body: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     Err(not_json(body).unwrap_or_else(|| "it is not JSON".to_owned()))
+}
+
+/// The id of an entity that was created.
+pub(super) fn created(body: &[u8]) -> Result<EntityId, String> {
+    #[derive(Deserialize)]
+    struct Raw<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    let raw: Raw<'_> = object(whole(body)?)?;
+    required("id", raw.id)
 }
 
 /// What to call a text that is an HTML page: by its title, if it has one.

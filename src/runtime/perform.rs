@@ -13,6 +13,7 @@ use super::ledger::{Measured, Outcome, RunMetrics};
 use super::timetable::Start;
 use crate::clock::{Clock, Timestamp};
 use crate::collector::Collector;
+use crate::context::Context;
 use crate::delivery::Delivery;
 use crate::error::{JobError, panic_message};
 use crate::job::{Cancel, Run};
@@ -40,6 +41,7 @@ impl Progress {
 pub(crate) struct Performer<C> {
     pub(crate) bot: Arc<C>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) context: Context,
     pub(crate) delivery: Delivery,
     pub(crate) cancel: Cancel,
     pub(crate) metrics: Arc<RunMetrics>,
@@ -60,16 +62,32 @@ impl<C: Collector> Performer<C> {
         let due = Timestamp::from_micros(start.due.saturating_mul(1_000));
         self.metrics.start_lag.observe(started.since(due));
         let begun = Instant::now();
-        let run =
-            Run::new(id.clone(), task, due, started, start.missed, start.affecting, self.cancel.clone());
-        let result = match within(limit, || self.bot.perform(&run)).await {
+        let run = Run {
+            id,
+            task,
+            due,
+            started,
+            missed: start.missed,
+            affecting: start.affecting,
+            cancel: self.cancel.clone(),
+            context: self.context.clone(),
+        };
+        let handed_over = match within(limit, || self.bot.perform(&run)).await {
             Ok(samples) => {
                 progress.reached(HANDING_OVER);
-                self.hand_over(samples, started).await
+                let failure = samples.failure().map(JobError::failed);
+                self.hand_over(samples, started).await.map(|measured| (measured, failure))
             }
             Err(error) => Err(error),
         };
-        Outcome { started, took: begun.elapsed(), missed: start.missed, result }
+        let took = begun.elapsed();
+        match handed_over {
+            Ok((measured, failure)) => {
+                let result = failure.map_or(Ok(()), Err);
+                Outcome { started, took, missed: start.missed, measured, result }
+            }
+            Err(error) => Outcome::failed(started, took, start.missed, error),
+        }
     }
 
     async fn hand_over(&self, samples: Samples, started: Timestamp) -> Result<Measured, JobError> {

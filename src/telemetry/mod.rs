@@ -8,5 +8,5 @@ mod warnings;
 
 pub(crate) use health::{JobsFilter, Report};
 pub use metrics::{Counter, Gauge, Histogram, MetricsText};
-pub(crate) use throttle::Throttle;
+pub use throttle::{Throttle, Unsaid};
 pub(crate) use warnings::Warnings;

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 
 use super::grafolean::{FakeGrafolean, Reply};
 use super::state::Ask;
-use crate::backend::{Api, ApiError, DeliveryMode, Resource, wire};
+use crate::backend::{Api, ApiError, DeliveryMode, EntityWrite, Resource, wire};
 use crate::clock::Clock;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, EntityId};
 use crate::sample::Sample;
 
 /// A Grafolean backend in memory, spoken to without a socket: with paused time, hours of a bot's life pass in
@@ -88,12 +88,13 @@ impl FakeApi {
     async fn ask_to_store(&self, account: AccountId, body: &[u8]) -> Result<(), ApiError> {
         let path = format!("accounts/{account}/values");
         let method = self.mode.method();
-        let answer = self.ask(method, &path, body).await?;
+        let (_, answer) = self.ask(method, &path, body).await?;
         wire::stored(&answer)
             .map_err(|reason| ApiError::Malformed { request: format!("{method} {path}"), reason })
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    /// The status and the body of a success.
+    async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>), ApiError> {
         let request = format!("{method} {path}");
         let path = format!("/{path}");
         let query = format!("b={}", self.token);
@@ -101,7 +102,7 @@ impl FakeApi {
         let exchange = self.grafolean.exchange(&Ask { method, path: &path, query: &query, body, now });
         tokio::time::sleep(exchange.delay).await;
         match exchange.reply {
-            Reply::Whole(answer) if answer.status < 300 => Ok(answer.bytes().to_vec()),
+            Reply::Whole(answer) if answer.status < 300 => Ok((answer.status, answer.bytes().to_vec())),
             Reply::Whole(answer) => Err(ApiError::Status {
                 request,
                 status: answer.status,
@@ -135,7 +136,7 @@ impl std::fmt::Debug for FakeApi {
 #[async_trait]
 impl Api for FakeApi {
     async fn get(&self, resource: Resource) -> Result<Vec<u8>, ApiError> {
-        self.ask("GET", &resource.to_string(), &[]).await
+        self.ask("GET", &resource.to_string(), &[]).await.map(|(_, body)| body)
     }
 
     async fn store(&self, account: AccountId, samples: &[Sample]) -> Result<(), ApiError> {
@@ -147,6 +148,16 @@ impl Api for FakeApi {
         match self.ask_to_store(account, b"[]").await {
             Err(error) if error.status() != Some(400) => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    async fn write_entity(&self, account: AccountId, write: &EntityWrite) -> Result<EntityId, ApiError> {
+        let (method, path) = (write.method(), write.path(account));
+        match self.ask(method, &path, &write.body().unwrap_or_default()).await {
+            Ok((status, body)) => write
+                .done(status, &body)
+                .map_err(|reason| ApiError::Malformed { request: format!("{method} {path}"), reason }),
+            Err(error) => write.is_done_already(error.status()).ok_or(error),
         }
     }
 }

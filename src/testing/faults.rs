@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 struct Planned {
     fault: Fault,
-    /// Concerns requests whose path contains this.
+    /// Concerns requests of which `METHOD /path` contains this.
     only: String,
     /// Requests left; for ever when `None`.
     left: Option<u64>,
@@ -37,7 +37,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Plans a fault for `times` requests (for ever: `None`) whose path contains `only`.
+    /// Plans a fault for `times` requests (for ever: `None`) of which `METHOD /path` contains `only`.
     pub(crate) fn plan(&mut self, fault: Fault, only: &str, times: Option<u64>) {
         if times != Some(0) {
             self.planned.push(Planned { fault, only: only.to_owned(), left: times });
@@ -49,11 +49,12 @@ impl Faults {
         self.planned.retain(|p| p.left.is_some() || p.only != only || !which(&p.fault));
     }
 
-    /// What is to go wrong with a request for `path`: all delays together, and the first of the others.
-    pub(crate) fn next(&mut self, path: &str) -> (Duration, Option<Fault>) {
+    /// What is to go wrong with a request: all delays together, and the first of the others.
+    pub(crate) fn next(&mut self, method: &str, path: &str) -> (Duration, Option<Fault>) {
         let (mut delay, mut first) = (Duration::ZERO, None);
+        let request = format!("{method} {path}");
         for planned in &mut self.planned {
-            if !path.contains(&planned.only) {
+            if !request.contains(&planned.only) {
                 continue;
             }
             match planned.fault {
@@ -77,10 +78,13 @@ mod tests {
         let mut faults = Faults::default();
         faults.plan(Fault::Status(500), "", Some(1));
         faults.plan(Fault::Status(503), "/values", Some(1));
-        assert_eq!(faults.next("/a/values").1, Some(Fault::Status(500)));
-        assert_eq!(faults.next("/a/entities").1, None);
-        assert_eq!(faults.next("/a/values").1, Some(Fault::Status(503)));
-        assert_eq!(faults.next("/a/values").1, None);
+        assert_eq!(faults.next("GET", "/a/values").1, Some(Fault::Status(500)));
+        assert_eq!(faults.next("GET", "/a/entities").1, None);
+        assert_eq!(faults.next("GET", "/a/values").1, Some(Fault::Status(503)));
+        assert_eq!(faults.next("GET", "/a/values").1, None);
+        faults.plan(Fault::Lost, "POST /a", Some(1));
+        assert_eq!(faults.next("GET", "/a/entities").1, None);
+        assert_eq!(faults.next("POST", "/a/entities").1, Some(Fault::Lost));
     }
 
     #[test]
@@ -89,9 +93,9 @@ mod tests {
         faults.plan(Fault::Delay(Duration::from_secs(1)), "", None);
         faults.plan(Fault::Delay(Duration::from_secs(2)), "", Some(1));
         faults.plan(Fault::Half, "", Some(1));
-        assert_eq!(faults.next("/"), (Duration::from_secs(3), Some(Fault::Half)));
-        assert_eq!(faults.next("/"), (Duration::from_secs(1), None));
+        assert_eq!(faults.next("GET", "/"), (Duration::from_secs(3), Some(Fault::Half)));
+        assert_eq!(faults.next("GET", "/"), (Duration::from_secs(1), None));
         faults.take_back("", |fault| matches!(fault, Fault::Delay(_)));
-        assert_eq!(faults.next("/"), (Duration::ZERO, None));
+        assert_eq!(faults.next("GET", "/"), (Duration::ZERO, None));
     }
 }

@@ -6,8 +6,8 @@ use super::{faults::Fault, grafolean::FakeGrafolean};
 
 /// Misbehaving. Faults are taken in the order in which they were set, one per request; delays come on top.
 impl FakeGrafolean {
-    /// This backend, for faults of requests whose path contains `part` only:
-    /// `backend.on("/values").fail_next(503)`. Being down, skewed or picky about paths is not limited by it.
+    /// This backend, for faults of requests whose method and path contain `part` only:
+    /// `backend.on("/values").fail_next(503)`, `backend.on("POST /accounts").lose_answers(1)`. Being down, skewed or picky about paths is not limited by it.
     #[must_use]
     pub fn on(&self, part: &str) -> Self {
         let mut this = self.clone();

@@ -202,3 +202,15 @@ async fn a_large_list_is_compressed_for_those_who_accept_it() {
     assert_ne!(ask("accept-encoding: gzip\r\n").body, packed.body);
     assert_ne!(ask("").body, plain.body);
 }
+
+#[tokio::test]
+async fn a_fault_can_concern_one_method_only() {
+    let backend = FakeBackend::start().await;
+    let account = backend.add_account("one");
+    backend.on(&format!("POST /accounts/{account}/entities")).lose_answers(1);
+    let entities = format!("/accounts/{account}/entities");
+    assert_eq!(get(&backend, &entities).json()["list"].as_array().unwrap().len(), 0);
+    let new = r#"{"name":"eth0","entity_type":"interface","details":{}}"#;
+    assert!(with_token(&backend, backend.token(), "POST", &entities, new).is_none());
+    assert_eq!(get(&backend, &entities).json()["list"].as_array().unwrap().len(), 1, "it has its effect");
+}

@@ -2,11 +2,10 @@
 
 use grafoleancollector::telemetry::MetricsText;
 use grafoleancollector::{
-    AccountId, Collector, Context, EntityId, Environment, FetchError, Finding, Job, JobError, Run, Samples,
-    SettingProblem, StartError, Variable,
+    AccountId, Collector, Context, EntityId, Environment, FetchError, Finding, Host, Job, JobError, Run,
+    Samples, SettingProblem, StartError, Variable,
 };
 
-use crate::host::Host;
 use crate::icmp::{Pinger, PingerOptions, SocketStats};
 use crate::measure::measure;
 use crate::protocol::{Credential, Ping};

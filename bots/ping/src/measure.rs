@@ -3,10 +3,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use grafoleancollector::{AccountId, EntityId, Samples};
+use grafoleancollector::{AccountId, Address, EntityId, Samples};
 use tokio::time::{Instant, sleep_until};
 
-use crate::icmp::{PingError, Pinger, Target};
+use crate::icmp::{PingError, Pinger};
 use crate::protocol::Credential;
 
 /// What became of each packet of a run: its round-trip time, or nothing.
@@ -24,7 +24,7 @@ pub struct Pings(pub Vec<Option<Duration>>);
 /// When this machine cannot ping at all: that says nothing about the target.
 pub async fn measure(
     pinger: &Pinger,
-    target: Target,
+    target: Address,
     credential: &Credential,
     enough: impl Future<Output = ()>,
 ) -> Result<Pings, PingError> {
@@ -48,7 +48,7 @@ pub async fn measure(
 
 async fn packet(
     pinger: &Pinger,
-    target: Target,
+    target: Address,
     credential: &Credential,
 ) -> Result<Option<Duration>, PingError> {
     let tries = credential.retries + 1;

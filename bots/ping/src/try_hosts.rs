@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command, value_parser};
+use grafoleancollector::{Address, Host, HostError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::host::Host;
-use crate::icmp::{PingError, Pinger, PingerOptions, Target};
+use crate::icmp::{PingError, Pinger, PingerOptions};
 use crate::measure::{Pings, Rtt};
 
 /// Exit codes as fping has them.
@@ -159,8 +159,8 @@ async fn ping_all(names: &[String], options: Options) -> io::Result<u8> {
     Ok(code)
 }
 
-async fn resolve(name: &str) -> Result<Target, String> {
-    let host: Host = name.parse().map_err(|error: crate::host::HostError| error.to_string())?;
+async fn resolve(name: &str) -> Result<Address, String> {
+    let host: Host = name.parse().map_err(|error: HostError| error.to_string())?;
     host.resolve().await.map_err(|error| error.to_string())
 }
 

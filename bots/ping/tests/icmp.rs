@@ -8,8 +8,9 @@
 
 use grafolean_ping_bot::icmp::packet::checksum;
 use grafolean_ping_bot::icmp::{
-    OpenError, PingError, PingStats, Pinger, PingerOptions, Reason, RttClock, SocketKind, Target,
+    OpenError, PingError, PingStats, Pinger, PingerOptions, Reason, RttClock, SocketKind,
 };
+use grafoleancollector::Address;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::future::poll_fn;
 use std::io::Read;
@@ -144,7 +145,7 @@ fn error_about(request: &[u8], to: Ipv4Addr) -> Vec<u8> {
 
 fn spawn_ping(
     pinger: &Pinger,
-    target: impl Into<Target>,
+    target: impl Into<Address>,
     timeout: Duration,
 ) -> tokio::task::JoinHandle<Result<Duration, PingError>> {
     let (pinger, target) = (pinger.clone(), target.into());
@@ -377,7 +378,7 @@ fn this_hosts_own_refusal_is_told_at_once_and_typed() {
                 ("2001:db8::1", Reason::Host),
                 ("2001:db9::1", Reason::Network),
             ] {
-                let error = pinger.ping(target.parse::<Target>().unwrap(), 60 * SECOND).await.unwrap_err();
+                let error = pinger.ping(target.parse::<Address>().unwrap(), 60 * SECOND).await.unwrap_err();
                 let PingError::Unreachable { reason, from: None } = error else {
                     panic!("{target}: {error:?}")
                 };
@@ -466,7 +467,7 @@ fn an_interface_can_be_named_for_a_link_local_address() {
         ip("-6 addr add fe80::1/64 dev lo nodad").unwrap();
         for kind in BOTH {
             let pinger = open(kind);
-            let target: Target = "fe80::1%lo".parse().unwrap();
+            let target: Address = "fe80::1%lo".parse().unwrap();
             let start = Instant::now();
             // The kernel brings a new address into use a moment later; until then it swallows requests to it.
             while let Err(error) = pinger.ping(target, SECOND / 10).await {

@@ -2,6 +2,18 @@
 
 use std::process::ExitCode;
 
+use grafolean_snmp_bot::{CONCURRENCY, SnmpBot, VARIABLES, try_host};
+use grafoleancollector::Program;
+
 fn main() -> ExitCode {
-    grafolean_snmp_bot::try_host(std::env::args_os().skip(1).collect())
+    Program::new("grafolean-snmp-bot", env!("CARGO_PKG_VERSION"))
+        .about("Grafolean's SNMP bot: polls the devices that Grafolean names, and delivers their values")
+        .variables(VARIABLES)
+        .concurrency(CONCURRENCY)
+        .command(
+            "try",
+            "Ask a device without any backend: what it is like, and what a sensor would deliver",
+            try_host,
+        )
+        .main(SnmpBot::from_environment)
 }

@@ -95,7 +95,7 @@ impl Exchange {
             if !whole {
                 return Err(ApiError::TooLarge { request: call.to_string(), limit });
             }
-            return Ok(Answer::Success(body));
+            return Ok(Answer::Success { status, body });
         }
         let location = response.headers().get(LOCATION).map(|place| place.as_bytes().to_vec());
         let retry_after = self.retry_after(response.headers());
@@ -204,7 +204,7 @@ impl fmt::Display for Call {
 }
 
 pub(super) enum Answer {
-    Success(Vec<u8>),
+    Success { status: StatusCode, body: Vec<u8> },
     Refusal { status: StatusCode, message: String, retry_after: Option<Duration> },
 }
 

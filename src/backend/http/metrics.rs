@@ -19,11 +19,12 @@ pub(super) enum Kind {
     Credentials,
     Sensors,
     Values,
+    EntityWrites,
 }
 
 impl Kind {
-    const NAMES: [&'static str; 7] =
-        ["status", "profile", "accounts", "entities", "credentials", "sensors", "values"];
+    const NAMES: [&'static str; 8] =
+        ["status", "profile", "accounts", "entities", "credentials", "sensors", "values", "entity_writes"];
 
     pub(super) const fn of(resource: Resource) -> Self {
         match resource {
@@ -57,7 +58,7 @@ impl Outcome {
 
     pub(super) fn of(result: &Result<Answer, ApiError>) -> Self {
         match result {
-            Ok(Answer::Success(_)) => Self::Success,
+            Ok(Answer::Success { .. }) => Self::Success,
             Ok(Answer::Refusal { status, .. }) if status.is_redirection() => Self::Redirect,
             Ok(Answer::Refusal { status, .. }) if status.is_client_error() => Self::ClientError,
             Ok(Answer::Refusal { .. }) => Self::ServerError,

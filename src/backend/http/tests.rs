@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::client::is_loopback;
 use super::exchange::REFUSAL_LIMIT;
 use super::*;
+use crate::backend::EntityContent;
 use crate::clock::Timestamp;
 use crate::sample::Path;
 
@@ -451,6 +452,95 @@ async fn a_web_page_with_status_200_counted_as_values_stored() {
     }
 }
 
+fn interface(name: &str) -> EntityContent {
+    let details = serde_json::json!({"snmp_index": "2"});
+    EntityContent::new(name, "interface", details.as_object().unwrap().clone())
+}
+
+fn create() -> EntityWrite {
+    EntityWrite::Create { parent: Some(EntityId::new(3)), content: interface("eth0") }
+}
+
+fn update() -> EntityWrite {
+    EntityWrite::Update { id: EntityId::new(9), content: interface("lan0") }
+}
+
+fn delete() -> EntityWrite {
+    EntityWrite::Delete { id: EntityId::new(9) }
+}
+
+#[tokio::test]
+async fn an_entity_is_created_changed_and_deleted() {
+    let server = Server::start(|request| {
+        let created = request.starts_with("POST");
+        let (status, body) = if created { ("201 Created", r#"{"id":12}"#) } else { ("204 No Content", "") };
+        (response(status, "", body.as_bytes()), Then::Next)
+    })
+    .await;
+    let api = server.api();
+    let escaped = TOKEN.replace('/', "%2F");
+    for (index, (write, id, line, body)) in [
+        (
+            create(),
+            12,
+            "POST /api/accounts/7/entities",
+            r#"{"parent":3,"name":"eth0","entity_type":"interface","details":{"snmp_index":"2"}}"#,
+        ),
+        (
+            update(),
+            9,
+            "PUT /api/accounts/7/entities/9",
+            r#"{"name":"lan0","entity_type":"interface","details":{"snmp_index":"2"}}"#,
+        ),
+        (delete(), 9, "DELETE /api/accounts/7/entities/9", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(api.write_entity(ACCOUNT, &write).await.unwrap(), EntityId::new(id));
+        let request = server.request(index);
+        assert!(request.starts_with(&format!("{line}?b={escaped} HTTP/1.1\r\n")), "{request}");
+        assert_eq!(request.split_once("\r\n\r\n").unwrap().1, body);
+        assert_eq!(request.contains("content-type: application/json"), !body.is_empty());
+    }
+    let mut out = MetricsText::default();
+    api.write_metrics(&mut out);
+    assert!(out.as_str().contains("grafolean_requests_total{kind=\"entity_writes\",status=\"2xx\"} 3"));
+}
+
+#[tokio::test]
+async fn an_entity_counts_as_written_by_the_backends_own_answer_only() {
+    let html = "<html><title>Sign in</title></html>";
+    for (write, status, body, expected) in [
+        (create(), "201 Created", "{}", "cannot read the answer: id: missing"),
+        (create(), "200 OK", r#"{"id":12}"#, "cannot read the answer: its status is 200 instead of 201"),
+        (
+            update(),
+            "200 OK",
+            html,
+            "cannot read the answer: its status is 200 instead of 204: an HTML page (Sign in), not JSON: is \
+             BACKEND_URL right? It has to include /api",
+        ),
+        (
+            update(),
+            "404 Not Found",
+            r#"{"detail":"No such entity"}"#,
+            "the backend answered 404: No such entity",
+        ),
+        (create(), "404 Not Found", "", "the backend answered 404"),
+        (create(), "400 Bad Request", r#"{"detail":"a\nb"}"#, "the backend answered 400: a b"),
+        (delete(), "403 Forbidden", TOKEN, "the backend answered 403: [token]"),
+        (delete(), "500 Internal Server Error", "", "the backend answered 500"),
+    ] {
+        let server = Server::always(status, "", body).await;
+        let error = server.api().write_entity(ACCOUNT, &write).await.unwrap_err();
+        let text = text(&error);
+        assert_eq!(text.split_once(": ").unwrap().1, expected);
+    }
+    let server = Server::always("404 Not Found", "", r#"{"detail":"No such entity"}"#).await;
+    assert!(server.api().write_entity(ACCOUNT, &delete()).await.is_ok(), "gone is gone");
+}
+
 /// A clock that stands where it was put.
 struct Standing(AtomicI64);
 
@@ -569,6 +659,17 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
     api(DeliveryMode::Post).store(account, &samples).await.unwrap();
     assert_eq!(backend.values(account.get())["a.b"].len(), 2);
     assert!(put.clock_skew().is_some_and(|skew| skew.abs() < 3.0));
+
+    let content = |name| crate::EntityContent::new(name, "interface", serde_json::Map::new());
+    let write = EntityWrite::Create { parent: Some(EntityId::new(device)), content: content("eth0") };
+    let id = put.write_entity(account, &write).await.unwrap();
+    let update = EntityWrite::Update { id, content: content("lan0") };
+    assert_eq!(put.write_entity(account, &update).await.unwrap(), id);
+    for _ in 0..2 {
+        assert_eq!(put.write_entity(account, &EntityWrite::Delete { id }).await.unwrap(), id);
+    }
+    let error = put.write_entity(account, &update).await.unwrap_err();
+    assert_eq!(error.status(), Some(404));
 
     backend.clear_requests();
     let cx = Context::new(Arc::new(put)).of_user(profile.user_id);

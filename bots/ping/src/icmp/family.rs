@@ -7,7 +7,7 @@ use super::packet::{self, Echo, HEADER_LEN, Layout, Message, NONCE_LEN, Reason};
 use super::socket::{About, IcmpSocket, IpFamily, SocketKind};
 use super::stats::{Counters, SocketStats};
 use super::sys::{self, BATCH, Batch, Info, Queue};
-use super::target::Target;
+use grafoleancollector::Address;
 use socket2::{SockAddr, Socket};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -96,12 +96,12 @@ impl Family {
     }
 
     /// Sends a request. The caller holds a permit of [`sequences`](Self::sequences).
-    pub(crate) async fn send(&self, target: Target, timeout: Duration) -> Result<Flight<'_>, PingError> {
+    pub(crate) async fn send(&self, target: Address, timeout: Duration) -> Result<Flight<'_>, PingError> {
         let nonce = fastrand::u64(..);
         let begun = locked(&self.flights).begin(target, nonce, timeout);
         let sequence = begun.ok_or_else(|| PingError::Send(ErrorKind::ResourceBusy.into()))?;
         let mut flight = Flight { family: self, sequence, timeout, deadline: Instant::now() };
-        let address = SockAddr::from(target.to_socket_addr());
+        let address = SockAddr::from(target.socket_addr(0));
         let first_attempt = flight.deadline;
         loop {
             match self.send_now(sequence, nonce, &address) {
@@ -270,7 +270,7 @@ impl Family {
         Some(flights.unreachable(claim, reason, error.from))
     }
 
-    fn claim(&self, echo: Echo<'_>, target: Target) -> Option<Claim> {
+    fn claim(&self, echo: Echo<'_>, target: Address) -> Option<Claim> {
         (echo.id == self.about.id).then(|| Claim { sequence: echo.sequence, nonce: echo.nonce(), target })
     }
 

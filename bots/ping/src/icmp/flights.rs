@@ -2,7 +2,7 @@
 
 use super::clock::{Moment, RttClock, round_trip};
 use super::packet::Reason;
-use super::target::Target;
+use grafoleancollector::Address;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::task::{Poll, Waker};
@@ -43,7 +43,7 @@ pub(crate) struct Claim {
     /// `None` when an error quotes too little of the request.
     pub(crate) nonce: Option<u64>,
     /// Where the request went: for a reply its sender, for an error the quoted destination.
-    pub(crate) target: Target,
+    pub(crate) target: Address,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(crate) struct Flights {
 #[derive(Debug, Clone, Copy)]
 struct Last {
     nonce: u64,
-    target: Target,
+    target: Address,
     fate: Fate,
 }
 
@@ -85,7 +85,7 @@ impl Flights {
     }
 
     /// Takes a sequence number for a request, or `None` when all are under way.
-    pub(crate) fn begin(&mut self, target: Target, nonce: u64, timeout: Duration) -> Option<u16> {
+    pub(crate) fn begin(&mut self, target: Address, nonce: u64, timeout: Duration) -> Option<u16> {
         let last = Last { nonce, target, fate: Fate::Waiting };
         // Numbers never used come first: they cannot be mistaken for anything.
         let sequence = match u16::try_from(self.last.len()) {
@@ -161,7 +161,7 @@ impl Flights {
 
     fn matching(&self, claim: &Claim) -> Option<Last> {
         let last = *self.last.get(usize::from(claim.sequence))?;
-        last.target.is_answered_by(&claim.target).then_some(last)
+        answers(claim.target, last.target).then_some(last)
     }
 
     fn settle(&mut self, sequence: u16, fate: Fate, outcome: Outcome) -> Option<Waker> {
@@ -210,6 +210,14 @@ impl Flights {
     }
 }
 
+/// Whether an answer from `sender` can be `target`'s.
+///
+/// The kernel names the interface of link-local senders only, and a target need not name one.
+fn answers(sender: Address, target: Address) -> bool {
+    let one_is_open = sender.scope_id().is_none() || target.scope_id().is_none();
+    sender.ip() == target.ip() && (one_is_open || sender.scope_id() == target.scope_id())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,7 +226,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn target(n: u8) -> Target {
+    fn target(n: u8) -> Address {
         Ipv4Addr::new(127, 0, 0, n).into()
     }
 
@@ -263,6 +271,14 @@ mod tests {
         let other = claim(one.sequence.wrapping_add(1), 7, 1);
         assert_eq!(one.flights.reply(other, None, Moment::now()).0, Verdict::Foreign);
         assert_eq!(one.flights.outcome(one.sequence), None);
+    }
+
+    #[test]
+    fn a_link_local_answer_must_come_through_the_targets_interface() {
+        let [bare, one, two] =
+            ["fe80::1", "fe80::1%1", "fe80::1%2"].map(|text| text.parse::<Address>().unwrap());
+        assert!(answers(one, one) && answers(two, bare) && answers(bare, two));
+        assert!(!answers(two, one));
     }
 
     #[test]

@@ -31,7 +31,6 @@ mod pinger;
 mod socket;
 mod stats;
 mod sys;
-mod target;
 
 pub use clock::RttClock;
 pub use error::{OpenError, PingError};
@@ -39,4 +38,3 @@ pub use packet::Reason;
 pub use pinger::{Pinger, PingerOptions, Reply};
 pub use socket::SocketKind;
 pub use stats::{PingStats, SocketStats};
-pub use target::{Target, TargetError};

@@ -7,7 +7,7 @@ use super::flights::Outcome;
 use super::pacer::Pacer;
 use super::socket::{Buffers, IcmpSocket, IpFamily, NoSocket, SocketKind};
 use super::stats::{Counters, PingStats};
-use super::target::Target;
+use grafoleancollector::Address;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -167,9 +167,9 @@ impl Pinger {
     /// # Errors
     /// When no answer came in time, when the network or this host said that there will be none, or when the request
     /// could not be sent.
-    pub async fn ping(&self, target: impl Into<Target>, timeout: Duration) -> Result<Reply, PingError> {
+    pub async fn ping(&self, target: impl Into<Address>, timeout: Duration) -> Result<Reply, PingError> {
         let target = target.into();
-        let (name, family) = match target.address() {
+        let (name, family) = match target.ip() {
             IpAddr::V4(_) => (IpFamily::V4.name(), &self.inner.v4),
             IpAddr::V6(_) => (IpFamily::V6.name(), &self.inner.v6),
         };

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "recvmmsg, control messages and socket options have no safe interface")]
 
 use socket2::Socket;
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
@@ -258,14 +258,6 @@ fn set<T: Copy>(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) ->
 #[allow(clippy::cast_possible_truncation, reason = "the sizes of some small structs")]
 const fn socklen<T>() -> libc::socklen_t {
     mem::size_of::<T>() as libc::socklen_t
-}
-
-/// The index of a network interface by its name.
-pub(crate) fn interface_index(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: `name` ends with a zero byte.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    (index != 0).then_some(index)
 }
 
 const _: () = {

@@ -1,7 +1,6 @@
 //! The last readings of all counters: in memory, bounded, and fit to be kept on disk.
 
 use std::collections::HashMap;
-use std::error::Error;
 
 use grafoleancollector::EntityId;
 
@@ -29,8 +28,8 @@ pub(crate) struct Baselines {
     series: HashMap<SeriesKey, Series>,
     rows: usize,
     most_rows: usize,
-    /// Series that the store may still hold.
-    removed: Vec<SeriesKey>,
+    /// Series that the store does not hold as they are, each once; those that are gone as well.
+    changed: Vec<SeriesKey>,
 }
 
 #[derive(Default, Debug)]
@@ -48,37 +47,27 @@ pub(crate) struct Change {
     pub(crate) value: Option<Vec<u8>>,
 }
 
-/// Why a store failed.
-pub(crate) type StoreError = Box<dyn Error + Send + Sync>;
-
-/// Where baselines outlive the process: keys and values of bytes.
-pub(crate) trait BaselineStore {
-    /// Calls `each` with every key and value.
-    fn load(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
-
-    /// Writes all of this, or nothing.
-    fn save(&mut self, changes: &[Change]) -> Result<(), StoreError>;
-}
-
 impl Baselines {
     /// A million rows take some 100 MB.
     pub(crate) const DEFAULT_MOST_ROWS: usize = 1_000_000;
 
     pub(crate) fn new(most_rows: usize) -> Self {
-        Self { series: HashMap::new(), rows: 0, most_rows, removed: Vec::new() }
+        Self { series: HashMap::new(), rows: 0, most_rows, changed: Vec::new() }
     }
 
-    /// What `store` holds. What is damaged or from another version is left out, and counted.
-    pub(crate) fn load(store: &mut dyn BaselineStore, most_rows: usize) -> Result<(Self, usize), StoreError> {
-        let (mut baselines, mut unreadable) = (Self::new(most_rows), 0);
-        store.load(&mut |key, value| match (decode_key(key), decode_rows(value)) {
-            (Some(key), Some(rows)) => {
-                let at = rows.iter().map(|(_, baseline)| baseline.reading.at).max().unwrap_or_default();
-                baselines.put(key, Series { rows, at, unsaved: false });
+    /// Takes in what a store held. What is damaged or from another version is left out, and counted.
+    pub(crate) fn restore<'a>(&mut self, stored: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> usize {
+        let mut unreadable = 0;
+        for (key, value) in stored {
+            match (decode_key(key), decode_rows(value)) {
+                (Some(key), Some(rows)) => {
+                    let at = rows.iter().map(|(_, baseline)| baseline.reading.at).max().unwrap_or_default();
+                    self.put(key, Series { rows, at, unsaved: false });
+                }
+                _ => unreadable += 1,
             }
-            _ => unreadable += 1,
-        })?;
-        Ok((baselines, unreadable))
+        }
+        unreadable
     }
 
     /// How many counters are remembered.
@@ -110,38 +99,32 @@ impl Baselines {
         } else {
             series.merge(readings, whole, mixed)
         };
+        if !series.unsaved {
+            self.changed.push(key.clone());
+        }
         (series.at, series.unsaved) = (now, true);
         self.put(key.clone(), series);
         steps
     }
 
-    /// Forgets the entities that are not among those to keep.
-    pub(crate) fn retain(&mut self, keep: impl Fn(EntityId) -> bool) {
-        let gone: Vec<SeriesKey> = self.series.keys().filter(|key| !keep(key.entity)).cloned().collect();
-        self.remove(gone);
+    /// Forgets what was last read before `at`: too old to be compared with anything.
+    pub(crate) fn forget_before(&mut self, at: i64) {
+        let old = self.series.iter().filter(|(_, series)| series.at < at);
+        let old: Vec<SeriesKey> = old.map(|(key, _)| key.clone()).collect();
+        self.remove(old);
     }
 
-    /// What was changed since this was last called. When it cannot be written, give it back by
-    /// [`not_saved`](Self::not_saved).
+    /// What was changed since this was last called.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let removed = self.removed.drain(..).filter(|key| !self.series.contains_key(key));
-        let mut changes: Vec<Change> =
-            removed.map(|key| Change { key: encode_key(&key), value: None }).collect();
-        for (key, series) in self.series.iter_mut().filter(|(_, series)| series.unsaved) {
-            series.unsaved = false;
-            changes.push(Change { key: encode_key(key), value: Some(encode_rows(&series.rows)) });
-        }
-        changes
-    }
-
-    /// These changes are to be saved another time.
-    pub(crate) fn not_saved(&mut self, changes: &[Change]) {
-        for key in changes.iter().filter_map(|change| decode_key(&change.key)) {
-            match self.series.get_mut(&key) {
-                Some(series) => series.unsaved = true,
-                None => self.removed.push(key),
-            }
-        }
+        let (series, changed) = (&mut self.series, self.changed.drain(..));
+        let change = |key: SeriesKey| {
+            let value = series.get_mut(&key).map(|series| {
+                series.unsaved = false;
+                encode_rows(&series.rows)
+            });
+            Change { key: encode_key(&key), value }
+        };
+        changed.map(change).collect()
     }
 
     fn take(&mut self, key: &SeriesKey) -> Option<Series> {
@@ -180,8 +163,10 @@ impl Baselines {
 
     fn remove(&mut self, keys: Vec<SeriesKey>) {
         for key in keys {
-            self.take(&key);
-            self.removed.push(key);
+            // One that is unsaved is among the changed already.
+            if self.take(&key).is_some_and(|series| !series.unsaved) {
+                self.changed.push(key);
+            }
         }
     }
 }

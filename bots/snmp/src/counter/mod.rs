@@ -6,7 +6,7 @@ mod codec;
 
 use std::time::Duration;
 
-pub(crate) use baselines::{Baselines, SeriesKey};
+pub(crate) use baselines::{Baselines, Change, SeriesKey};
 
 /// What a counter showed, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +62,7 @@ pub(crate) enum Step {
 const MICROS_PER_TICK: i64 = 10_000;
 const TICKS_MODULUS: i64 = 1 << 32;
 /// A baseline that is older says nothing about the rate now, and may have been wrapped over many times.
-const OLDEST: i64 = 24 * 3_600 * 1_000_000;
+pub(crate) const OLDEST: i64 = 24 * 3_600 * 1_000_000;
 /// Agents refresh their counters every second at best: over a shorter time a rate is noise.
 const SHORTEST: i64 = 100_000;
 /// The device's clock has a resolution of 10 ms: over less than this ours is the better one.

@@ -33,7 +33,7 @@ const SYS_UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
 const LONG_POLL: Duration = Duration::from_secs(2);
 
 /// How a sensor wants an object read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum FetchMethod {
     /// This very object.
     Get,
@@ -42,7 +42,7 @@ pub(crate) enum FetchMethod {
 }
 
 /// One `$n` of a sensor.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Source {
     pub(crate) oid: Oid,
     pub(crate) fetch: FetchMethod,

@@ -42,7 +42,8 @@ impl Moments {
         Self { origin, at_origin }
     }
 
-    fn at(&self, moment: Instant) -> i64 {
+    /// Microseconds since 1970 at that moment.
+    pub(crate) fn at(&self, moment: Instant) -> i64 {
         let after = micros(moment.saturating_duration_since(self.origin));
         let before = micros(self.origin.saturating_duration_since(moment));
         self.at_origin.saturating_add(after).saturating_sub(before)
@@ -93,7 +94,7 @@ pub(crate) struct SensorWarning {
 }
 
 /// Why a row gives no value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Refusal {
     DuplicatePath,
     BadPath,

@@ -50,6 +50,7 @@ pub use credential::{Credential, Tuning};
 pub use device::Device;
 pub use stats::WireStats;
 
+use grafoleancollector::Finding;
 use keys::KeyCache;
 use session::Session;
 use socket::Family;
@@ -57,6 +58,9 @@ use stats::Counters;
 
 /// Devices with their credentials that are remembered: a few kB each.
 const MOST_SESSIONS: usize = 50_000;
+
+/// What answers of a thousand devices at once take.
+const ENOUGH_BUFFER: usize = 1 << 20;
 
 /// No socket could be opened.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +156,27 @@ impl Wire {
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the sockets are, for `check`.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let finding = |name: &str, family: &Option<Arc<Family>>| match family {
+            None => {
+                Finding::doubtful("snmp", format_args!("{name}: no socket; this host seems not to have it"))
+            }
+            Some(family) => {
+                let bytes = family.receive_buffer();
+                let text = format!("{name}: UDP socket, receive buffer {} KiB", bytes / 1024);
+                if bytes < ENOUGH_BUFFER {
+                    let more =
+                        "answers of thousands of devices may not fit: raise the sysctl net.core.rmem_max";
+                    Finding::doubtful("snmp", format_args!("{text}; {more}"))
+                } else {
+                    Finding::good("snmp", text)
+                }
+            }
+        };
+        vec![finding("IPv4", &self.v4), finding("IPv6", &self.v6)]
     }
 
     /// What happened since it was opened.

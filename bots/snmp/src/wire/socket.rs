@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
@@ -102,6 +102,11 @@ impl Family {
                 _ => return Err(error),
             }
         }
+    }
+
+    /// How many bytes of answers the kernel keeps for us; 0 if it does not say.
+    pub(super) fn receive_buffer(&self) -> usize {
+        SockRef::from(&self.shared.socket).recv_buffer_size().unwrap_or(0)
     }
 
     /// How many datagrams the kernel dropped because we did not read them in time.

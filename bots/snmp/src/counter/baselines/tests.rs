@@ -90,33 +90,33 @@ fn beyond_the_limit_the_oldest_are_forgotten() {
 }
 
 #[derive(Default)]
-struct MemoryStore(BTreeMap<Vec<u8>, Vec<u8>>);
+struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
 
-impl BaselineStore for MemoryStore {
-    fn load(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
-        self.0.iter().for_each(|(key, value)| each(key, value));
-        Ok(())
-    }
-
-    fn save(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+impl Store {
+    fn save(&mut self, changes: Vec<Change>) {
         for Change { key, value } in changes {
             match value {
-                Some(value) => self.0.insert(key.clone(), value.clone()),
-                None => self.0.remove(key),
+                Some(value) => self.0.insert(key, value),
+                None => self.0.remove(&key),
             };
         }
-        Ok(())
+    }
+
+    fn restore(&self) -> (Baselines, usize) {
+        let mut restored = baselines();
+        let unreadable = restored.restore(self.0.iter().map(|(key, value)| (&**key, &**value)));
+        (restored, unreadable)
     }
 }
 
 #[test]
 fn a_restart_of_the_bot_loses_no_baseline() {
-    let (mut store, mut before) = (MemoryStore::default(), baselines());
+    let (mut store, mut before) = (Store::default(), baselines());
     advance(&mut before, &key(1, 60), &[(1, at(0, 0)), (5, at(0, 7))], true);
-    store.save(&before.take_changes()).unwrap();
+    store.save(before.take_changes());
     assert_eq!(before.take_changes(), [], "only what has changed is written");
 
-    let (mut after, unreadable) = Baselines::load(&mut store, 1_000).unwrap();
+    let (mut after, unreadable) = store.restore();
     assert_eq!((after.len(), unreadable), (2, 0));
     let rates = advance(&mut after, &key(1, 60), &[(1, at(60, 60)), (5, at(60, 7))], true);
     assert_eq!(rates, [Step::Rate(1.0), Step::Rate(0.0)]);
@@ -124,29 +124,38 @@ fn a_restart_of_the_bot_loses_no_baseline() {
 
 #[test]
 fn what_is_damaged_in_the_store_is_left_out_and_counted() {
-    let (mut store, mut before) = (MemoryStore::default(), baselines());
+    let (mut store, mut before) = (Store::default(), baselines());
     for entity in 1..=3_u32 {
         advance(&mut before, &key(entity.into(), 60), &[(1, at(0, 0))], true);
     }
-    store.save(&before.take_changes()).unwrap();
+    store.save(before.take_changes());
     store.0.values_mut().next().unwrap().truncate(3);
     store.0.insert(b"from a newer version".to_vec(), vec![9, 9]);
-    let (after, unreadable) = Baselines::load(&mut store, 1_000).unwrap();
+    let (after, unreadable) = store.restore();
     assert_eq!((after.len(), unreadable), (2, 2));
 }
 
 #[test]
-fn what_could_not_be_saved_is_saved_the_next_time() {
-    let (mut store, mut baselines) = (MemoryStore::default(), baselines());
+fn what_is_forgotten_is_removed_from_the_store() {
+    let (mut store, mut baselines) = (Store::default(), baselines());
     advance(&mut baselines, &key(1, 60), &[(1, at(0, 0))], true);
-    let lost = baselines.take_changes();
-    baselines.not_saved(&lost);
-    store.save(&baselines.take_changes()).unwrap();
-    assert_eq!(store.0.len(), 1);
-
-    baselines.retain(|_| false);
-    let lost = baselines.take_changes();
-    baselines.not_saved(&lost);
-    store.save(&baselines.take_changes()).unwrap();
+    store.save(baselines.take_changes());
+    advance(&mut baselines, &key(2, 60), &[(1, at(0, 0))], true);
+    baselines.forget_before(SECOND);
+    let changes = baselines.take_changes();
+    assert_eq!(changes.len(), 2, "each once");
+    store.save(changes);
     assert_eq!((store.0.len(), baselines.len()), (0, 0));
+}
+
+#[test]
+fn each_series_is_saved_once_however_often_it_changed() {
+    let (mut store, mut baselines) = (Store::default(), baselines());
+    for second in 0..10 {
+        advance(&mut baselines, &key(1, 60), &[(1, at(60 * second, 0))], true);
+    }
+    let changes = baselines.take_changes();
+    assert_eq!(changes.len(), 1);
+    store.save(changes);
+    assert_eq!(store.restore().0.len(), 1);
 }

@@ -1,0 +1,82 @@
+//! What is said of a device: each thing once, not at every poll.
+
+use std::collections::HashSet;
+
+use grafoleancollector::SensorId;
+
+use crate::poll::Source;
+use crate::sensor::evaluate::Refusal;
+
+/// What a notice is about: of two about the same, the second is not said.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Subject {
+    /// Rows of a sensor are refused.
+    Refused(SensorId, Refusal),
+    /// Rows of a sensor have paths that another sensor has.
+    Repeated(SensorId),
+    /// An object or a column cannot be read, or not fully.
+    Unread(Source),
+}
+
+/// Notices of one device that are remembered; beyond it none are said, of a device of which much was said already.
+const MOST_REMEMBERED: usize = 1_000;
+
+/// What was found at the last poll that could have found it.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    known: HashSet<Subject>,
+}
+
+impl Notices {
+    /// The notices among `found` that are new. `covered` says what the poll was about: what it did not find of that
+    /// is gone, and will be said again when it comes back.
+    pub(crate) fn look(
+        &mut self,
+        found: Vec<(Subject, String)>,
+        covered: impl Fn(&Subject) -> bool,
+    ) -> Vec<String> {
+        let still: HashSet<&Subject> = found.iter().map(|(subject, _)| subject).collect();
+        self.known.retain(|known| !covered(known) || still.contains(known));
+        let mut new = Vec::new();
+        for (subject, text) in found {
+            if self.known.len() < MOST_REMEMBERED && self.known.insert(subject) {
+                new.push(text);
+            }
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oid::Oid;
+    use crate::poll::FetchMethod;
+
+    fn unread(arc: u32) -> Subject {
+        Subject::Unread(Source { oid: Oid::new([1, 3, arc]), fetch: FetchMethod::Walk })
+    }
+
+    fn said(notices: &mut Notices, found: &[u32], covered: &[u32]) -> Vec<String> {
+        let found = found.iter().map(|arc| (unread(*arc), arc.to_string())).collect();
+        notices.look(found, |subject| covered.iter().any(|arc| unread(*arc) == *subject))
+    }
+
+    #[test]
+    fn a_notice_is_said_once_and_again_after_it_was_gone() {
+        let mut notices = Notices::default();
+        assert_eq!(said(&mut notices, &[1, 2], &[1, 2, 3]), ["1", "2"]);
+        assert_eq!(said(&mut notices, &[1, 2], &[1, 2, 3]), [""; 0]);
+        assert_eq!(said(&mut notices, &[], &[2]), [""; 0]);
+        assert_eq!(said(&mut notices, &[1, 2], &[1, 2]), ["2"], "1 was not looked at in between");
+    }
+
+    #[test]
+    fn a_device_with_endless_troubles_does_not_fill_the_memory() {
+        let mut notices = Notices::default();
+        for arc in 0..5_000 {
+            said(&mut notices, &[arc], &[arc]);
+        }
+        assert_eq!(notices.known.len(), MOST_REMEMBERED);
+    }
+}

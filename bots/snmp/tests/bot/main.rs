@@ -1,0 +1,7 @@
+//! A whole bot: a backend that says what to measure, devices that answer (or do not), values that arrive.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod measuring;
+mod stage;
