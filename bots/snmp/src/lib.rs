@@ -1,6 +1,8 @@
 //! Grafolean's SNMP bot.
 
 mod agent;
+#[doc(hidden)]
+pub mod benching;
 mod counter;
 #[doc(hidden)]
 pub mod fuzzing;
