@@ -3,5 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configuration;
+mod log;
 mod measuring;
+mod misbehaviour;
 mod stage;
+mod tables;
