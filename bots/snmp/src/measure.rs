@@ -89,19 +89,24 @@ impl SnmpBot {
 
         let mut found: Vec<(Subject, String)> = unread(&polled);
         let mut paths = Paths::default();
+        let figures = self.options.with_stats.then(|| figures_of(entity.id));
         for sensor in &due {
             let evaluated = self.evaluate(run, sensor, &polled);
             for warning in evaluated.warnings {
                 found.push((Subject::Refused(sensor.id, warning.reason), warning.to_string()));
             }
             for (path, value) in evaluated.values {
-                if let Some(other) = paths.taken_by_other(&path, sensor) {
-                    found.push((
-                        Subject::Repeated(sensor.id),
-                        format!("sensor {:?}: left out {path}: sensor {other:?} has it", sensor.name),
-                    ));
+                let holder = if figures.as_deref().is_some_and(|figures| is_figure(&path, figures)) {
+                    Some("SNMP_STATS".to_owned())
                 } else {
-                    samples.push(path, value, None);
+                    paths.taken_by_other(&path, sensor).map(|other| format!("sensor {other:?}"))
+                };
+                match holder {
+                    None => samples.push(path, value, None),
+                    Some(holder) => found.push((
+                        Subject::Repeated(sensor.id),
+                        format!("sensor {:?}: left out {path}: {holder} has it", sensor.name),
+                    )),
                 }
             }
         }
@@ -178,14 +183,27 @@ fn unread(polled: &Polled) -> Vec<(Subject, String)> {
     problems.map(|problem| (subject(&problem.oid, problem.fetch), problem.to_string())).collect()
 }
 
+const OK: &str = "ok";
+const DURATION: &str = "duration";
+const REQUESTS: &str = "requests";
+
+/// Where the figures of `SNMP_STATS` go, each with its own tail.
+fn figures_of(entity: EntityId) -> String {
+    format!("entity.{entity}.snmp.poll.")
+}
+
+fn is_figure(path: &Path, figures: &str) -> bool {
+    path.as_str().strip_prefix(figures).is_some_and(|tail| [OK, DURATION, REQUESTS].contains(&tail))
+}
+
 /// `entity.<id>.snmp.poll.…`: how the poll itself went. None: there was no answer.
 #[expect(clippy::cast_precision_loss, reason = "a poll has far fewer than 2^52 requests")]
 fn push_stats(samples: &mut Samples, entity: EntityId, stats: Option<&PollStats>) {
-    let at = |tail: &str| format!("entity.{entity}.snmp.poll.{tail}");
-    samples.push(at("ok"), if stats.is_some() { 1.0 } else { 0.0 }, None);
+    let at = |tail: &str| figures_of(entity) + tail;
+    samples.push(at(OK), if stats.is_some() { 1.0 } else { 0.0 }, None);
     if let Some(stats) = stats {
-        samples.push(at("duration"), stats.duration.as_secs_f64(), None);
-        samples.push(at("requests"), stats.requests as f64, None);
+        samples.push(at(DURATION), stats.duration.as_secs_f64(), None);
+        samples.push(at(REQUESTS), stats.requests as f64, None);
     }
 }
 

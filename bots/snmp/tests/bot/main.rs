@@ -3,6 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configuration;
 mod interfaces;
+mod log;
 mod measuring;
+mod misbehaviour;
 mod stage;
+mod tables;

@@ -112,6 +112,10 @@ pub struct Behaviour {
     pub empty: bool,
     /// The answer is changed at last.
     pub change: Option<Arc<Change>>,
+    /// The community that it knows: `public`.
+    pub community: Option<Vec<u8>>,
+    /// Counts the requests that come to it.
+    pub heard: Option<Arc<AtomicU64>>,
 }
 
 pub struct Agent {
@@ -227,6 +231,9 @@ impl Server {
             parcel.datagram.clear();
             (parcel.from, parcel.to) = (asked, from);
             let behaviour = self.behaviour(asked);
+            if let Some(heard) = &behaviour.heard {
+                heard.fetch_add(1, Relaxed);
+            }
             if self.answer(&buffer[..size], asked, &behaviour, &mut parcel).is_some() {
                 self.send(&behaviour, &parcel);
             }
@@ -301,7 +308,8 @@ impl Server {
         let (version, community) = (next(&mut message)?.1, next(&mut message)?.1);
         let (operation, mut pdu) = next(&mut message)?;
         let (id, first, second) = (next(&mut pdu)?.1, next(&mut pdu)?.1, next(&mut pdu)?.1);
-        if community != b"public" || version > &[1][..] || (operation == ber::GET_BULK && behaviour.no_bulk) {
+        let known = behaviour.community.as_deref().unwrap_or(b"public");
+        if community != known || version > &[1][..] || (operation == ber::GET_BULK && behaviour.no_bulk) {
             return None;
         }
         let (_, wanted) = next(&mut pdu)?;
