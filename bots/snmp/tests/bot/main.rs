@@ -4,6 +4,8 @@
 mod support;
 
 mod configuration;
+mod counters;
+mod engines;
 mod log;
 mod measuring;
 mod misbehaviour;
