@@ -141,7 +141,7 @@ impl Api for AtOnce {
         Ok(())
     }
 
-    async fn write_entity(&self, _: AccountId, _: EntityWrite) -> Result<EntityId, ApiError> {
+    async fn write_entity(&self, _: AccountId, _: &EntityWrite) -> Result<EntityId, ApiError> {
         Ok(EntityId::new(1))
     }
 }

@@ -1,4 +1,4 @@
-//! What a collector works with while it lists its jobs.
+//! What a collector works with.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,12 +8,14 @@ use crate::backend::Api;
 use crate::backend::config_cache::ConfigCache;
 use crate::backend::job_configs;
 use crate::error::FetchError;
-use crate::ids::UserId;
+use crate::ids::{AccountId, EntityId, UserId};
+use crate::parts::{Knowledge, Parts};
 use crate::protocol::{Entity, Protocol};
 use crate::state::State;
 use crate::telemetry::{MetricsText, Warnings};
 
-/// What a collector works with while it lists its jobs: the backend, and who it is there.
+/// What a collector works with while it lists its jobs and [performs](crate::Run::context) them: the backend, and
+/// who it is there.
 ///
 /// ```
 /// use grafoleancollector::{Context, Entity, Protocol};
@@ -32,8 +34,10 @@ pub struct Context {
     pub(crate) api: Arc<dyn Api>,
     pub(crate) user: UserId,
     pub(crate) configs: Arc<ConfigCache>,
+    parts: Arc<Knowledge>,
     skipped: Arc<Skipped>,
     state: State,
+    may_write: bool,
 }
 
 /// What the collector itself could not use.
@@ -53,9 +57,17 @@ impl Context {
             api,
             user: UserId::new(0),
             configs: Arc::default(),
+            parts: Arc::default(),
             skipped: Arc::default(),
             state: State::memory(),
+            may_write: true,
         }
+    }
+
+    /// As this, but nothing is written to the backend: parts are as if they were not known.
+    pub(crate) fn looking_only(mut self) -> Self {
+        self.may_write = false;
+        self
     }
 
     pub(crate) fn remembering(mut self, state: State) -> Self {
@@ -103,11 +115,25 @@ impl Context {
         }
     }
 
+    /// The parts of an entity that is served, to read and to change. None as long as they are not known: until a
+    /// look has read the account's list, while they are written to, and after a write of which nobody knows whether it
+    /// was done. None as well where nothing is to be written at all: under the command `once`.
+    ///
+    /// It does not compile for a protocol without [`PARTS`](Protocol::PARTS).
+    #[must_use]
+    pub fn parts_of<P: Protocol>(&self, account: AccountId, entity: EntityId) -> Option<Parts> {
+        const { assert!(P::PARTS.is_some(), "the protocol has to say what its parts are: set PARTS") };
+        if !self.may_write {
+            return None;
+        }
+        Parts::of::<P>(self.api.clone(), self.parts.clone(), account, entity)
+    }
+
     /// Reads the entities that have protocol `P` and are this bot's to serve.
     pub(crate) fn fetch<P: Protocol>(
         &self,
     ) -> impl Future<Output = Result<Vec<Arc<Entity<P>>>, FetchError>> + Send {
-        job_configs::fetch(&self.api, self.user, &self.configs)
+        job_configs::fetch(&self.api, self.user, &self.configs, &self.parts)
     }
 
     /// A look at the jobs is over: what it skipped is logged, if it is new.
@@ -142,6 +168,13 @@ impl Context {
             "Broken parts of the configuration, which are skipped.",
             problems as f64,
         );
+        self.parts.write_metrics(out);
         self.state.write_metrics(out);
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("user", &self.user).finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Timestamp;
+use crate::context::Context;
 use crate::schedule::{Anchor, Interval};
 
 /// Something to be done at one or more intervals. Jobs are data: [`Collector::perform`] does the work.
@@ -121,23 +122,12 @@ pub struct Run<T> {
     /// How many ticks passed since the last run without a run of their own. Their intervals are among
     /// [`affecting`](Self::affecting).
     pub missed: u64,
-    affecting: Vec<Interval>,
-    cancel: Cancel,
+    pub(crate) affecting: Vec<Interval>,
+    pub(crate) cancel: Cancel,
+    pub(crate) context: Context,
 }
 
 impl<T> Run<T> {
-    pub(crate) const fn new(
-        id: Arc<str>,
-        task: Arc<T>,
-        due: Timestamp,
-        started: Timestamp,
-        missed: u64,
-        affecting: Vec<Interval>,
-        cancel: Cancel,
-    ) -> Self {
-        Self { id, task, due, started, missed, affecting, cancel }
-    }
-
     /// The intervals that are served by this run: those that are due now, and those owed from ticks that
     /// passed while an earlier run was still under way.
     #[must_use]
@@ -149,6 +139,12 @@ impl<T> Run<T> {
     #[must_use]
     pub fn is_due(&self, interval: Interval) -> bool {
         self.affecting.contains(&interval)
+    }
+
+    /// What the collector works with: the same as while it lists its jobs.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Resolves when the bot is told to stop: what is measured by then is worth returning.

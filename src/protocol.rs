@@ -39,6 +39,9 @@ pub trait Protocol: Send + Sync + 'static {
     type Sensor: DeserializeOwned + Clone + Send + Sync + 'static;
     /// Whether a credential may hold secrets (it may): then messages about a broken one do not quote its values.
     const CREDENTIAL_IS_SECRET: bool = true;
+    /// The `entity_type` of the entities that the protocol's bot keeps below its own, such as `interface`: looks at
+    /// the jobs then also read these, for [`Context::parts_of`](crate::Context::parts_of).
+    const PARTS: Option<&'static str> = None;
 }
 
 /// A device for which a protocol is enabled, and which is this bot's to serve.

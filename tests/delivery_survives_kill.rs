@@ -62,7 +62,7 @@ impl Api for Backend {
         Ok(())
     }
 
-    async fn write_entity(&self, _: AccountId, _: EntityWrite) -> Result<EntityId, ApiError> {
+    async fn write_entity(&self, _: AccountId, _: &EntityWrite) -> Result<EntityId, ApiError> {
         Ok(EntityId::new(1))
     }
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::children::Children;
 use super::lenient::{self, Values};
 use super::wire::{self, RawBinding, RawEntity, RawRecord, RawUse, in_field};
 use super::{ApiError, Resource};
 use crate::ids::{AccountId, CredentialId, EntityId, SensorId, UserId};
+use crate::parts::PartsByEntity;
 use crate::protocol::{Details, Entity, Protocol, Sensor};
 use crate::schedule::Interval;
 
@@ -19,9 +21,10 @@ const PROBLEMS_KEPT: usize = 1_000;
 /// Entities that a problem of something shared names.
 const ENTITIES_NAMED: usize = 3;
 
-/// An account's entities, and what is wrong with others.
+/// An account's entities with their parts, and what is wrong with others.
 pub(super) struct Built<P: Protocol> {
     pub(super) entities: Vec<Arc<Entity<P>>>,
+    pub(super) parts: PartsByEntity,
     pub(super) problems: Problems,
 }
 
@@ -51,7 +54,8 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn build<P: Protocol>(&self) -> Result<Built<P>, ApiError> {
+    /// Makes entities of them. Parts that are `known` and have not changed are not made anew.
+    pub(super) fn build<P: Protocol>(&self, known: &PartsByEntity) -> Result<Built<P>, ApiError> {
         let account = self.account;
         let entities = wire::read(Resource::Entities(account), &self.entities, wire::list)?;
         let credentials = wire::read(Resource::Credentials(account), &self.credentials, wire::list)?;
@@ -62,13 +66,18 @@ impl Lists {
             user: self.user,
             credentials: Table::of("credential", account, P::SLUG, credentials, &mut problems),
             sensors: Table::of("sensor", account, P::SLUG, sensors, &mut problems),
+            children: P::PARTS.map(Children::of_type),
             seen: HashSet::new(),
             shared: BTreeMap::new(),
             problems,
         };
         let entities = entities.into_iter().enumerate();
-        let entities = entities.filter_map(|(index, raw)| builder.entity(index, raw)).map(Arc::new).collect();
-        Ok(Built { entities, problems: builder.all_problems() })
+        let entities: Vec<_> =
+            entities.filter_map(|(index, raw)| builder.entity(index, raw)).map(Arc::new).collect();
+        let served = entities.iter().map(|entity| entity.id);
+        let parts = builder.children.take();
+        let parts = parts.map(|parts| parts.sort_out(account, served, known, &mut builder.problems));
+        Ok(Built { entities, parts: parts.unwrap_or_default(), problems: builder.all_problems() })
     }
 }
 
@@ -78,6 +87,8 @@ struct Builder<'a, P: Protocol> {
     user: UserId,
     credentials: Table<'a, Arc<P::Credential>>,
     sensors: Table<'a, ReadSensor<P>>,
+    /// What may be parts, where the protocol has any.
+    children: Option<Children<'a>>,
     seen: HashSet<EntityId>,
     /// Problems of credentials and sensors, with the entities that they cost something.
     shared: BTreeMap<String, Losers>,
@@ -112,6 +123,11 @@ impl<'a, P: Protocol> Builder<'a, P> {
             }
         };
         let who = Who { index, id: record.id, name: record.name };
+        match self.children.as_mut().map(|children| children.take(&who, &record)) {
+            None | Some(Ok(false)) => {}
+            Some(Ok(true)) => return None,
+            Some(Err(problem)) => return self.reject(&who, problem),
+        }
         let binding = match self.binding(&record) {
             Ok(binding) => binding?,
             Err(problem) => return self.reject(&who, problem),
@@ -260,10 +276,11 @@ impl<'a, P: Protocol> Builder<'a, P> {
 }
 
 /// How messages name an entity.
-struct Who<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Who<'a> {
     index: usize,
-    id: Option<&'a RawValue>,
-    name: Option<&'a RawValue>,
+    pub(super) id: Option<&'a RawValue>,
+    pub(super) name: Option<&'a RawValue>,
 }
 
 impl fmt::Display for Who<'_> {

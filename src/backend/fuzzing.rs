@@ -36,6 +36,7 @@ impl Protocol for Fuzzed {
     const SLUG: &'static str = "ping";
     type Credential = Credential;
     type Sensor = Sensor;
+    const PARTS: Option<&'static str> = Some("interface");
 }
 
 /// Reads `answer` as every answer that there is: as accounts, as an entity list with the lists that follow it

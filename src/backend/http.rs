@@ -232,7 +232,7 @@ impl Api for HttpApi {
         }
     }
 
-    async fn write_entity(&self, account: AccountId, write: EntityWrite) -> Result<EntityId, ApiError> {
+    async fn write_entity(&self, account: AccountId, write: &EntityWrite) -> Result<EntityId, ApiError> {
         let method = match write {
             EntityWrite::Create { .. } => Method::POST,
             EntityWrite::Update { .. } => Method::PUT,

@@ -12,6 +12,9 @@ use super::wire::{self, RawRecord};
 use super::{Api, ApiError, Resource};
 use crate::error::FetchError;
 use crate::ids::{AccountId, UserId};
+use crate::parts::Knowledge;
+#[cfg(fuzzing)]
+use crate::parts::PartsByEntity;
 use crate::protocol::{Entity, Protocol};
 
 /// Accounts that are read at the same time: three requests each, and their lists in memory.
@@ -27,22 +30,31 @@ pub(crate) async fn fetch<P: Protocol>(
     api: &Arc<dyn Api>,
     user: UserId,
     cache: &ConfigCache,
+    parts: &Arc<Knowledge>,
 ) -> Result<Vec<Arc<Entity<P>>>, FetchError> {
+    let look = parts.begin_look::<P>();
     let body = api.get(Resource::Accounts).await.map_err(FetchError::Accounts)?;
     let (accounts, problems) =
         wire::read(Resource::Accounts, &body, read_accounts).map_err(FetchError::Accounts)?;
     drop(body);
-    let answers: Vec<_> = stream::iter(accounts)
+    let mut answers: Vec<_> = stream::iter(accounts)
         .map(|account| {
-            let api = api.clone();
+            let (api, parts) = (api.clone(), parts.clone());
             async move {
-                let answer = Room::share(read_account::<P>(api, account.id, user)).await;
+                let answer = Room::share(read_account::<P>(api, account.id, user, parts)).await;
                 (account, answer)
             }
         })
         .buffered(ACCOUNTS_AT_ONCE)
         .collect()
         .await;
+    if let Some(look) = look {
+        let accounts: Vec<_> = answers.iter().map(|(account, _)| account.id).collect();
+        let built =
+            answers.iter_mut().filter_map(|(account, answer)| Some((account.id, answer.as_mut().ok()?)));
+        let found = built.map(|(account, built)| (account, std::mem::take(&mut built.parts))).collect();
+        parts.end_look::<P>(look, found, &accounts);
+    }
     Ok(cache.accept::<P>(answers, problems))
 }
 
@@ -79,6 +91,7 @@ async fn read_account<P: Protocol>(
     api: Arc<dyn Api>,
     account: AccountId,
     user: UserId,
+    parts: Arc<Knowledge>,
 ) -> Result<Built<P>, ApiError> {
     let (entities, credentials, sensors) = tokio::try_join!(
         api.get(Resource::Entities(account)),
@@ -86,10 +99,11 @@ async fn read_account<P: Protocol>(
         api.get(Resource::Sensors(account)),
     )?;
     let lists = Lists { account, user, entities, credentials, sensors };
+    let known = parts.known_in::<P>(account);
     if lists.entities.len() + lists.credentials.len() + lists.sensors.len() <= READ_ASIDE_ABOVE {
-        return lists.build::<P>();
+        return lists.build::<P>(&known);
     }
-    match tokio::task::spawn_blocking(move || lists.build::<P>()).await {
+    match tokio::task::spawn_blocking(move || lists.build::<P>(&known)).await {
         Ok(built) => built,
         Err(error) => match error.try_into_panic() {
             // Somebody's own `Deserialize` panicked: that is theirs to hear of, as if it had been called here.
@@ -109,7 +123,7 @@ pub(super) fn read_any<P: Protocol>(
     sensors: Vec<u8>,
 ) {
     let _ = read_accounts(&entities);
-    let _ = Lists { account, user, entities, credentials, sensors }.build::<P>();
+    let _ = Lists { account, user, entities, credentials, sensors }.build::<P>(&PartsByEntity::new());
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testing")]
 pub mod benching;
+mod children;
 pub(crate) mod config_cache;
 mod entities;
 mod entity_write;
@@ -47,7 +48,7 @@ pub trait Api: Send + Sync + 'static {
     async fn may_store(&self, account: AccountId) -> Result<(), ApiError>;
 
     /// Creates, changes or deletes an entity of an account, and gives its id.
-    async fn write_entity(&self, account: AccountId, write: EntityWrite) -> Result<EntityId, ApiError>;
+    async fn write_entity(&self, account: AccountId, write: &EntityWrite) -> Result<EntityId, ApiError>;
 
     /// The backend's time less our own, as last seen in an answer, in seconds.
     fn clock_skew(&self) -> Option<f64> {
@@ -212,5 +213,11 @@ impl ApiError {
             Self::Status { status, .. } => Some(*status),
             _ => None,
         }
+    }
+
+    /// Whether the backend said no to the request as such, so that nothing came of it. After all other errors it
+    /// may have been fulfilled.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.status(), Some(400..=499))
     }
 }

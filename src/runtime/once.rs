@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::perform::within;
 use crate::clock::Clock;
 use crate::collector::Collector;
+use crate::context::Context;
 use crate::error::JobError;
 use crate::job::{Cancel, Job, Run};
 use crate::sample::Samples;
@@ -21,6 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// come in the order of the jobs.
 pub(crate) async fn perform_once<C: Collector>(
     bot: Arc<C>,
+    context: &Context,
     clock: Arc<dyn Clock>,
     jobs: Vec<Job<C::Task>>,
     concurrency: usize,
@@ -39,7 +41,7 @@ pub(crate) async fn perform_once<C: Collector>(
     let permits = Arc::new(Semaphore::new(concurrency.max(1)));
     let mut running = JoinSet::new();
     for lane in lanes {
-        let (bot, clock, permits) = (bot.clone(), clock.clone(), permits.clone());
+        let (bot, context, clock, permits) = (bot.clone(), context.clone(), clock.clone(), permits.clone());
         running.spawn(async move {
             let mut results = Vec::with_capacity(lane.len());
             for (index, job) in lane {
@@ -47,7 +49,16 @@ pub(crate) async fn perform_once<C: Collector>(
                 let _permit = permits.acquire().await.ok();
                 let now = clock.now();
                 let limit = job.timeout.unwrap_or(DEADLINE);
-                let run = Run::new(job.id.clone(), job.task, now, now, 0, job.intervals, Cancel::never());
+                let run = Run {
+                    id: job.id.clone(),
+                    task: job.task,
+                    due: now,
+                    started: now,
+                    missed: 0,
+                    affecting: job.intervals,
+                    cancel: Cancel::never(),
+                    context: context.clone(),
+                };
                 results.push((index, job.id, within(limit, || bot.perform(&run)).await));
             }
             results

@@ -13,6 +13,7 @@ use super::ledger::{Measured, Outcome, RunMetrics};
 use super::timetable::Start;
 use crate::clock::{Clock, Timestamp};
 use crate::collector::Collector;
+use crate::context::Context;
 use crate::delivery::Delivery;
 use crate::error::{JobError, panic_message};
 use crate::job::{Cancel, Run};
@@ -40,6 +41,7 @@ impl Progress {
 pub(crate) struct Performer<C> {
     pub(crate) bot: Arc<C>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) context: Context,
     pub(crate) delivery: Delivery,
     pub(crate) cancel: Cancel,
     pub(crate) metrics: Arc<RunMetrics>,
@@ -60,8 +62,16 @@ impl<C: Collector> Performer<C> {
         let due = Timestamp::from_micros(start.due.saturating_mul(1_000));
         self.metrics.start_lag.observe(started.since(due));
         let begun = Instant::now();
-        let run =
-            Run::new(id.clone(), task, due, started, start.missed, start.affecting, self.cancel.clone());
+        let run = Run {
+            id,
+            task,
+            due,
+            started,
+            missed: start.missed,
+            affecting: start.affecting,
+            cancel: self.cancel.clone(),
+            context: self.context.clone(),
+        };
         let handed_over = match within(limit, || self.bot.perform(&run)).await {
             Ok(samples) => {
                 progress.reached(HANDING_OVER);

@@ -196,6 +196,7 @@ impl<C: Collector> Runner<C> {
             let performer = Performer {
                 bot: bot.clone(),
                 clock: clock.clone(),
+                context: context.clone(),
                 delivery: delivery.clone(),
                 cancel: Cancel::new(cancelled),
                 metrics: run_metrics,

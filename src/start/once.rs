@@ -29,7 +29,7 @@ pub(super) async fn once<C: Collector>(
     let Some(user) = connect(&*api, &Vitals::new(), &stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
-    let context = Context::new(api).of_user(user);
+    let context = Context::new(api).of_user(user).looking_only();
     let listed = bot.jobs(&context).await;
     context.settle();
     let jobs = match listed {
@@ -45,7 +45,7 @@ pub(super) async fn once<C: Collector>(
     }
     let concurrency = settings.max_concurrent_runs.or(concurrency).unwrap_or(DEFAULT_CONCURRENCY);
     let results = tokio::select! {
-        results = perform_once(Arc::new(bot), clock, jobs, concurrency) => results,
+        results = perform_once(Arc::new(bot), &context, clock, jobs, concurrency) => results,
         () = stop.draining() => return Ok(ExitCode::from(INTERRUPTED)),
     };
     let is_failure = |result: &Result<Samples, JobError>| {

@@ -151,7 +151,7 @@ impl Api for FakeApi {
         }
     }
 
-    async fn write_entity(&self, account: AccountId, write: EntityWrite) -> Result<EntityId, ApiError> {
+    async fn write_entity(&self, account: AccountId, write: &EntityWrite) -> Result<EntityId, ApiError> {
         let (method, path) = (write.method(), write.path(account));
         match self.ask(method, &path, &write.body().unwrap_or_default()).await {
             Ok((status, body)) => write

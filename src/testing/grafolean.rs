@@ -7,10 +7,12 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{
     faults::{Fault, Faults},
+    lists::RecordKind,
     state::{Answer, Ask, State},
     values::{Stored, seconds},
 };
@@ -171,6 +173,15 @@ impl FakeGrafolean {
         let mut inner = self.lock();
         inner.requests.clear();
         inner.request_count = 0;
+    }
+
+    /// An account's records of one kind, as its list shows them.
+    #[must_use]
+    pub fn records(&self, account: u64, kind: RecordKind) -> Vec<Value> {
+        let mut inner = self.lock();
+        let list = inner.state.account(account).map(|account| account.list(kind).listing());
+        let list = list.and_then(|list| serde_json::from_slice::<Value>(&list.plain).ok());
+        list.and_then(|mut list| list["list"].as_array_mut().map(std::mem::take)).unwrap_or_default()
     }
 
     /// From now on values are judged and counted, but not kept: for measuring how fast they are delivered.

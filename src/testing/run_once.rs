@@ -23,5 +23,5 @@ pub async fn run_once<C: Collector>(
     let context = Context::new(Arc::new(api.clone())).of_user(user);
     let jobs = bot.jobs(&context).await;
     context.settle();
-    Ok(perform_once(Arc::new(bot), api.clock(), jobs?, DEFAULT_CONCURRENCY).await)
+    Ok(perform_once(Arc::new(bot), &context, api.clock(), jobs?, DEFAULT_CONCURRENCY).await)
 }

@@ -4,6 +4,7 @@
 mod configuration;
 mod health;
 mod outages;
+mod parts;
 mod posting;
 mod scripted;
 mod starting;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::counter::{Baselines, Change, OLDEST};
 use crate::device::Devices;
+use crate::interfaces::keep::Keeper;
 use crate::metrics::Counts;
 use crate::protocol::{Snmp, tuning};
 use crate::sensor::evaluate::Moments;
@@ -46,6 +47,7 @@ pub struct SnmpBot {
     pub(crate) devices: Devices,
     pub(crate) counts: Counts,
     pub(crate) said: Throttle,
+    pub(crate) keeper: Keeper,
     baselines: Mutex<Baselines>,
     kept: OnceCell<Table>,
     moments: OnceLock<Moments>,
@@ -116,6 +118,7 @@ impl SnmpBot {
             devices: Devices::default(),
             counts: Counts::default(),
             said: Throttle::new(LINES_PER_MINUTE, Duration::from_secs(60)),
+            keeper: Keeper::default(),
             baselines: Mutex::new(Baselines::new(Baselines::DEFAULT_MOST_ROWS)),
             kept: OnceCell::new(),
             moments: OnceLock::new(),
@@ -257,7 +260,7 @@ impl Collector for SnmpBot {
     async fn perform(&self, run: &Run<SnmpTask>) -> Result<Samples, JobError> {
         match run.task.what {
             What::Sensors => self.measure(run).await,
-            What::Interfaces => Ok(Samples::for_account(run.task.entity.account)),
+            What::Interfaces => self.keep_interfaces(run).await,
         }
     }
 

@@ -15,6 +15,8 @@
 //! | `metrics` | what is counted |
 
 mod agent;
+#[doc(hidden)]
+pub mod benching;
 mod bot;
 mod counter;
 mod device;
@@ -29,6 +31,7 @@ mod patience;
 mod poll;
 mod protocol;
 mod sensor;
+mod try_host;
 mod value;
 pub mod wire;
 
@@ -39,4 +42,5 @@ pub use protocol::Snmp;
 pub use sensor::{
     DivisionByZero, Expression, ExpressionError, OutputPath, OutputPathError, RenderError, Sensor, slugify,
 };
+pub use try_host::try_host;
 pub use value::Value;

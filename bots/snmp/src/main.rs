@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use grafolean_snmp_bot::{CONCURRENCY, SnmpBot, VARIABLES};
+use grafolean_snmp_bot::{CONCURRENCY, SnmpBot, VARIABLES, try_host};
 use grafoleancollector::Program;
 
 fn main() -> ExitCode {
@@ -10,5 +10,10 @@ fn main() -> ExitCode {
         .about("Grafolean's SNMP bot: polls the devices that Grafolean names, and delivers their values")
         .variables(VARIABLES)
         .concurrency(CONCURRENCY)
+        .command(
+            "try",
+            "Ask a device without any backend: what it is like, and what a sensor would deliver",
+            try_host,
+        )
         .main(SnmpBot::from_environment)
 }

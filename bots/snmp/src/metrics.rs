@@ -29,9 +29,9 @@ impl Counts {
         match stats {
             Some(stats) => {
                 if stats.answered {
-                    self.answered.inc()
+                    self.answered.inc();
                 } else {
-                    self.silent.inc()
+                    self.silent.inc();
                 }
                 self.values.add(stats.values as u64);
                 self.requests.add(stats.requests);

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use grafoleancollector::{Details, Protocol};
 
+use crate::interfaces::ENTITY_TYPE;
 use crate::sensor::Sensor;
 use crate::wire::{Credential, Tuning};
 
@@ -15,17 +16,12 @@ impl Protocol for Snmp {
     const SLUG: &'static str = "snmp";
     type Credential = Credential;
     type Sensor = Sensor;
+    const PARTS: Option<&'static str> = Some(ENTITY_TYPE);
 }
 
 /// What the details of one entity say of how it is asked: the keys of [`Tuning`]. None when they say nothing.
 pub(crate) fn tuning(details: &Details) -> Result<Option<Tuning>, String> {
-    let mut tuning = Tuning::default();
-    tuning.port = number(details, "port")?;
-    tuning.timeout = number(details, "timeout")?;
-    tuning.retries = number(details, "retries")?;
-    tuning.max_repetitions = number(details, "max_repetitions")?;
-    tuning.context = details.text("context");
-    tuning.accept_any_source = match details.get("accept_any_source") {
+    let accept_any_source = match details.get("accept_any_source") {
         None => None,
         Some(serde_json::Value::Bool(yes)) => Some(*yes),
         Some(other) => match details.text("accept_any_source").as_deref() {
@@ -33,6 +29,14 @@ pub(crate) fn tuning(details: &Details) -> Result<Option<Tuning>, String> {
             Some("false" | "0") => Some(false),
             _ => return Err(format!("accept_any_source: expected true or false, got {other:.60}")),
         },
+    };
+    let tuning = Tuning {
+        port: number(details, "port")?,
+        timeout: number(details, "timeout")?,
+        retries: number(details, "retries")?,
+        max_repetitions: number(details, "max_repetitions")?,
+        context: details.text("context"),
+        accept_any_source,
     };
     Ok(Some(tuning).filter(|tuning| *tuning != Tuning::default()))
 }

@@ -497,7 +497,7 @@ async fn an_entity_is_created_changed_and_deleted() {
     .into_iter()
     .enumerate()
     {
-        assert_eq!(api.write_entity(ACCOUNT, write).await.unwrap(), EntityId::new(id));
+        assert_eq!(api.write_entity(ACCOUNT, &write).await.unwrap(), EntityId::new(id));
         let request = server.request(index);
         assert!(request.starts_with(&format!("{line}?b={escaped} HTTP/1.1\r\n")), "{request}");
         assert_eq!(request.split_once("\r\n\r\n").unwrap().1, body);
@@ -533,12 +533,12 @@ async fn an_entity_counts_as_written_by_the_backends_own_answer_only() {
         (delete(), "500 Internal Server Error", "", "the backend answered 500"),
     ] {
         let server = Server::always(status, "", body).await;
-        let error = server.api().write_entity(ACCOUNT, write).await.unwrap_err();
+        let error = server.api().write_entity(ACCOUNT, &write).await.unwrap_err();
         let text = text(&error);
         assert_eq!(text.split_once(": ").unwrap().1, expected);
     }
     let server = Server::always("404 Not Found", "", r#"{"detail":"No such entity"}"#).await;
-    assert!(server.api().write_entity(ACCOUNT, delete()).await.is_ok(), "gone is gone");
+    assert!(server.api().write_entity(ACCOUNT, &delete()).await.is_ok(), "gone is gone");
 }
 
 /// A clock that stands where it was put.
@@ -662,13 +662,13 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
 
     let content = |name| crate::EntityContent::new(name, "interface", serde_json::Map::new());
     let write = EntityWrite::Create { parent: Some(EntityId::new(device)), content: content("eth0") };
-    let id = put.write_entity(account, write).await.unwrap();
+    let id = put.write_entity(account, &write).await.unwrap();
     let update = EntityWrite::Update { id, content: content("lan0") };
-    assert_eq!(put.write_entity(account, update.clone()).await.unwrap(), id);
+    assert_eq!(put.write_entity(account, &update).await.unwrap(), id);
     for _ in 0..2 {
-        assert_eq!(put.write_entity(account, EntityWrite::Delete { id }).await.unwrap(), id);
+        assert_eq!(put.write_entity(account, &EntityWrite::Delete { id }).await.unwrap(), id);
     }
-    let error = put.write_entity(account, update).await.unwrap_err();
+    let error = put.write_entity(account, &update).await.unwrap_err();
     assert_eq!(error.status(), Some(404));
 
     backend.clear_requests();

@@ -11,6 +11,7 @@ use super::*;
 use crate::backend::EntityWrite;
 use crate::context::Context;
 use crate::ids::EntityId;
+use crate::parts::PartsByEntity;
 use crate::sample::Sample;
 use crate::schedule::Interval;
 
@@ -99,7 +100,7 @@ impl Api for Answers {
         Ok(())
     }
 
-    async fn write_entity(&self, _: AccountId, _: EntityWrite) -> Result<EntityId, ApiError> {
+    async fn write_entity(&self, _: AccountId, _: &EntityWrite) -> Result<EntityId, ApiError> {
         Ok(EntityId::new(1))
     }
 }
@@ -624,7 +625,7 @@ proptest! {
             credentials: json!({"list": credentials}).to_string().into_bytes(),
             sensors: json!({"list": sensors}).to_string().into_bytes(),
         };
-        let built = lists.build::<Ping>().unwrap();
+        let built = lists.build::<Ping>(&PartsByEntity::new()).unwrap();
         prop_assert!(built.entities.iter().any(|entity| entity.id.get() == 8));
         for problem in built.problems.texts {
             prop_assert!(problem.starts_with("account 1, ") && !problem.contains('\n'), "{}", problem);
@@ -641,6 +642,6 @@ proptest! {
             credentials: bytes.clone(),
             sensors: bytes,
         };
-        let _ = lists.build::<Ping>();
+        let _ = lists.build::<Ping>(&PartsByEntity::new());
     }
 }

@@ -144,7 +144,7 @@ impl Api for Model {
         Ok(())
     }
 
-    async fn write_entity(&self, _: AccountId, _: EntityWrite) -> Result<EntityId, ApiError> {
+    async fn write_entity(&self, _: AccountId, _: &EntityWrite) -> Result<EntityId, ApiError> {
         Ok(EntityId::new(1))
     }
 }

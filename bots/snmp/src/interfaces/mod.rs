@@ -1,5 +1,7 @@
 //! A device's interfaces as entities below it: what to create, change and delete.
 
+pub(crate) mod keep;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -370,15 +370,20 @@ impl Cursor {
             Some(_) if nothing && oid <= self.last => None,
             index => index,
         };
-        let Some(index) = index else {
-            self.end = Some(None);
-            return 0;
+        // What comes after the column's end comes after its last row: an agent that goes back out of the column may
+        // have left rows out.
+        let out_of_turn = match (&mut self.seen, index) {
+            (None, _) if nothing && index.is_none() => None,
+            (None, _) if oid == self.last => Some(Stop::Again(oid.clone())),
+            (None, _) if oid < self.last => {
+                Some(Stop::Disorder { before: self.last.clone(), after: oid.clone() })
+            }
+            (Some(seen), Some(index)) => (!seen.insert(index.into())).then(|| Stop::Circle(oid.clone())),
+            _ => None,
         };
-        let out_of_turn = match &mut self.seen {
-            None if oid == self.last => Some(Stop::Again(oid.clone())),
-            None if oid < self.last => Some(Stop::Disorder { before: self.last.clone(), after: oid.clone() }),
-            Some(seen) => (!seen.insert(index.into())).then(|| Stop::Circle(oid.clone())),
-            None => None,
+        let Some(index) = index else {
+            self.end = Some(out_of_turn);
+            return 0;
         };
         let stop = out_of_turn.or((self.steps >= limits.rows).then_some(Stop::TooManyRows(limits.rows)));
         if let Some(stop) = stop {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::counter::{Baselines, DeviceTime, Reading, SeriesKey, Step, Width, micros};
 use crate::oid::Oid;
 use crate::poll::Row;
-use crate::poll::{FetchMethod, Polled, Source};
+use crate::poll::{FetchMethod, Polled, Source, Uptime};
 use crate::sensor::text::{number, text};
 use crate::sensor::{Expression, OutputPath};
 use crate::value::Value;
@@ -47,6 +47,26 @@ impl Moments {
         let after = micros(moment.saturating_duration_since(self.origin));
         let before = micros(self.origin.saturating_duration_since(moment));
         self.at_origin.saturating_add(after).saturating_sub(before)
+    }
+
+    /// A counter's value as a reading, with the device's time where that is known. None where it is no counter.
+    pub(crate) fn reading(
+        &self,
+        value: &Value,
+        received: Instant,
+        uptime: Option<Uptime>,
+    ) -> Option<Reading> {
+        let (width, value) = match value {
+            Value::Counter32(value) => (Width::Bits32, (*value).into()),
+            Value::Counter64(value) => (Width::Bits64, *value),
+            _ => return None,
+        };
+        let at = self.at(received);
+        let device = uptime.map(|uptime| {
+            let lag = (at - self.at(uptime.received)) / 1_000;
+            DeviceTime { ticks: uptime.ticks, lag: lag.try_into().unwrap_or(0) }
+        });
+        Some(Reading { width, value, at, device })
     }
 }
 
@@ -199,17 +219,7 @@ impl<'a> Counters<'a, '_> {
     }
 
     fn reading(&self, value: &Value, received: Instant) -> Option<Reading> {
-        let (width, value) = match value {
-            Value::Counter32(value) => (Width::Bits32, (*value).into()),
-            Value::Counter64(value) => (Width::Bits64, *value),
-            _ => return None,
-        };
-        let at = self.moments.at(received);
-        let device = self.polled.uptime.map(|uptime| {
-            let lag = (at - self.moments.at(uptime.received)) / 1_000;
-            DeviceTime { ticks: uptime.ticks, lag: lag.try_into().unwrap_or(0) }
-        });
-        Some(Reading { width, value, at, device })
+        self.moments.reading(value, received, self.polled.uptime)
     }
 
     fn rates(&mut self, oid: &Oid, readings: &[(&[u32], Reading)], whole: bool) -> Vec<Number> {

@@ -68,7 +68,7 @@ pub struct Tuning {
     pub accept_any_source: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[allow(non_snake_case, reason = "Grafolean's names")]
 struct Fields {
     version: Option<String>,
@@ -119,6 +119,48 @@ impl Credential {
     /// If the community is empty or longer than 255 bytes.
     pub fn v2c(community: impl Into<String>) -> Result<Self, String> {
         Ok(Self::new(Access::V2c(community_of(Some(community.into()))?)))
+    }
+
+    /// SNMPv3 with a user. `auth` and `privacy` are a protocol, by any of its names, and its pass phrase; without both
+    /// the level is noAuthNoPriv. There is no privacy without authentication.
+    ///
+    /// ```
+    /// use grafolean_snmp_bot::wire::Credential;
+    /// let auth = ("SHA-256", "authentic-secret".to_owned());
+    /// assert!(Credential::v3("carol", Some(auth), Some(("AES", "private-secret".to_owned()))).is_ok());
+    ///
+    /// let wrong = Credential::v3("carol", Some(("SHA", "short".to_owned())), None).unwrap_err();
+    /// assert!(wrong.starts_with("snmpv3_authKey: expected at least 8 bytes"));
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is empty or too long, a protocol is unknown, or a pass phrase is too short: one line that names
+    /// Grafolean's field.
+    pub fn v3(
+        user: impl Into<String>,
+        auth: Option<(&str, String)>,
+        privacy: Option<(&str, String)>,
+    ) -> Result<Self, String> {
+        let level = match (&auth, &privacy) {
+            (None, None) => "noAuthNoPriv",
+            (Some(_), None) => "authNoPriv",
+            (_, Some(_)) => "authPriv",
+        };
+        let split = |pair: Option<(&str, String)>| {
+            pair.map_or((None, None), |(protocol, phrase)| (Some(protocol.to_owned()), Some(phrase)))
+        };
+        let ((auth_protocol, auth_key), (priv_protocol, priv_key)) = (split(auth), split(privacy));
+        Fields {
+            version: Some("snmpv3".to_owned()),
+            snmpv3_securityName: Some(user.into()),
+            snmpv3_securityLevel: Some(level.to_owned()),
+            snmpv3_authProtocol: auth_protocol,
+            snmpv3_authKey: auth_key,
+            snmpv3_privProtocol: priv_protocol,
+            snmpv3_privKey: priv_key,
+            ..Fields::default()
+        }
+        .try_into()
     }
 
     fn new(access: Access) -> Self {

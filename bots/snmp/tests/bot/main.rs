@@ -6,6 +6,7 @@ mod support;
 mod configuration;
 mod counters;
 mod engines;
+mod interfaces;
 mod log;
 mod measuring;
 mod misbehaviour;
