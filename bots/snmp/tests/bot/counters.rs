@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use grafoleancollector::State;
+use grafoleancollector::testing::RecordKind;
 use tokio::time::{Instant, sleep};
 
-use crate::stage::{IF_DESCR, IF_IN_OCTETS, SYS_UP_TIME, Stage, live, objects};
-use crate::support::agent::Mib;
+use crate::stage::{IF_DESCR, IF_IN_OCTETS, SYS_UP_TIME, Stage, live, objects, until};
+use crate::support::agent::{Behaviour, Mib};
 use crate::support::ber::Var;
 
 /// What a device shows so many milliseconds after the test began: its uptime, if it has one, and its counter.
@@ -211,4 +212,24 @@ async fn a_state_that_cannot_be_read_costs_one_rate_and_no_more() {
     change(&|key, value| (key.to_vec(), value[..value.len() - 1].to_vec())).await;
     assert!(!first_poll().await);
     assert!(first_poll().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_poll_that_took_long_does_not_set_the_clock_of_the_bot_back() {
+    let (stage, entity) = counting("1.3.6.1.4.1.9.1.0").await;
+    let directory = tempfile::tempdir().unwrap();
+    stage.backend.edit(stage.account, RecordKind::Credentials, stage.credential, |record| {
+        record["details"]["retries"] = 9.into();
+    });
+    let heard = stage.behave([127, 0, 0, 1], Behaviour { silent: true, ..Behaviour::default() });
+    let listen_at_last = async {
+        until("the third try", || (heard.load(Relaxed) >= 3).then_some(())).await;
+        stage.behave([127, 0, 0, 1], Behaviour::default());
+    };
+    tokio::join!(first_poll_tells_a_rate(&stage, entity, directory.path()), listen_at_last);
+    let known = stage.at(entity, "rate").len();
+    assert!(first_poll_tells_a_rate(&stage, entity, directory.path()).await);
+    // 1,000 a second, over a second or two; with two seconds too many it would be half of that.
+    let rate = stage.at(entity, "rate")[known].1;
+    assert!((700.0..1_300.0).contains(&rate), "{rate}");
 }
