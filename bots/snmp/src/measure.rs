@@ -12,7 +12,7 @@ use crate::notices::Subject;
 use crate::patience::Rest;
 use crate::poll::{FetchMethod, PollOptions, PollStats, Polled, Source, Wanted, poll};
 use crate::protocol::Snmp;
-use crate::sensor::evaluate::{Evaluated, SensorPlan, evaluate};
+use crate::sensor::evaluate::{Evaluated, Moments, SensorPlan, evaluate};
 
 /// A stop leaves runs 10 s to finish: most do. A poll that does not is dropped shortly before.
 const LAST_WORD: Duration = Duration::from_secs(8);
@@ -74,6 +74,8 @@ impl SnmpBot {
     /// The values of all sensors that are due.
     pub(crate) async fn measure(&self, run: &Run<SnmpTask>) -> Result<Samples, JobError> {
         let SnmpTask { entity, .. } = &*run.task;
+        // Before the poll, which may take long: `run.started` is now.
+        let moments = self.moments(run);
         let due: Vec<&Configured<Snmp>> = entity.due(run).collect();
         let sources = || due.iter().flat_map(|sensor| sensor.details.sources());
         let asked = self.ask(run, &Wanted::of(sources()), run.task.poll_time()).await;
@@ -91,7 +93,7 @@ impl SnmpBot {
         let mut paths = Paths::default();
         let figures = self.options.with_stats.then(|| figures_of(entity.id));
         for sensor in &due {
-            let evaluated = self.evaluate(run, sensor, &polled);
+            let evaluated = self.evaluate(sensor, entity.id, &polled, moments);
             for warning in evaluated.warnings {
                 found.push((Subject::Refused(sensor.id, warning.reason), warning.to_string()));
             }
@@ -123,7 +125,13 @@ impl SnmpBot {
         }
     }
 
-    fn evaluate(&self, run: &Run<SnmpTask>, sensor: &Configured<Snmp>, polled: &Polled) -> Evaluated {
+    fn evaluate(
+        &self,
+        sensor: &Configured<Snmp>,
+        entity: EntityId,
+        polled: &Polled,
+        moments: &Moments,
+    ) -> Evaluated {
         let plan = SensorPlan {
             name: &sensor.name,
             every: sensor.interval.map_or(0, |interval| interval.as_secs()),
@@ -132,7 +140,7 @@ impl SnmpBot {
             path: sensor.details.output_path(),
         };
         // For each sensor anew: an entity with thousands of them must not keep all others waiting.
-        evaluate(&plan, run.task.entity.id, polled, self.moments(run), &mut self.baselines())
+        evaluate(&plan, entity, polled, moments, &mut self.baselines())
     }
 
     /// Logs what is new of what was found.

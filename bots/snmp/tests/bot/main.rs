@@ -4,6 +4,8 @@
 mod support;
 
 mod configuration;
+mod counters;
+mod engines;
 mod interfaces;
 mod log;
 mod measuring;
