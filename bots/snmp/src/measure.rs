@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use grafoleancollector::{EntityId, JobError, Path, Run, Samples, Sensor as Configured};
 use tokio::time::{Instant, sleep};
 
 use crate::bot::{SnmpBot, SnmpTask};
+use crate::device::Device;
 use crate::notices::Subject;
 use crate::patience::Rest;
 use crate::poll::{FetchMethod, PollOptions, PollStats, Polled, Source, Wanted, poll};
@@ -24,16 +26,22 @@ async fn no_time_left(run: &Run<SnmpTask>) {
 }
 
 impl SnmpBot {
+    /// What is remembered of a run's device.
+    pub(crate) fn device(&self, run: &Run<SnmpTask>) -> Arc<Device> {
+        let SnmpTask { entity, host, credential, .. } = &*run.task;
+        self.devices.of(entity.id, host, credential)
+    }
+
     /// Polls the device for what is wanted, unless it is left alone for now. An error is one line on why there is
     /// nothing at all.
     pub(crate) async fn ask(
         &self,
         run: &Run<SnmpTask>,
+        device: &Device,
         wanted: &Wanted,
-        time: Duration,
     ) -> Result<Polled, JobError> {
-        let SnmpTask { entity, host, credential, .. } = &*run.task;
-        let device = self.devices.of(entity.id, host, credential);
+        let SnmpTask { host, credential, .. } = &*run.task;
+        let time = run.task.poll_time();
         let began = Instant::now();
         let resting = device.patience().rest(began);
         if let Some(Rest { polls, left, why }) = resting {
@@ -78,7 +86,8 @@ impl SnmpBot {
         let moments = self.moments(run);
         let due: Vec<&Configured<Snmp>> = entity.due(run).collect();
         let sources = || due.iter().flat_map(|sensor| sensor.details.sources());
-        let asked = self.ask(run, &Wanted::of(sources()), run.task.poll_time()).await;
+        let device = self.device(run);
+        let asked = self.ask(run, &device, &Wanted::of(sources())).await;
         let mut samples = Samples::for_account(entity.account);
         let polled = match asked {
             Ok(polled) => polled,
@@ -113,7 +122,7 @@ impl SnmpBot {
             }
         }
         self.keep_baselines();
-        self.notice(run, found, &due, &sources().collect());
+        self.notice(run, &device, found, &due, &sources().collect());
         if self.options.with_stats {
             push_stats(&mut samples, entity.id, Some(&polled.stats));
         }
@@ -147,12 +156,11 @@ impl SnmpBot {
     fn notice(
         &self,
         run: &Run<SnmpTask>,
+        device: &Device,
         found: Vec<(Subject, String)>,
         due: &[&Configured<Snmp>],
         sources: &HashSet<&Source>,
     ) {
-        let SnmpTask { entity, host, credential, .. } = &*run.task;
-        let device = self.devices.of(entity.id, host, credential);
         let due: HashSet<_> = due.iter().map(|sensor| sensor.id).collect();
         let covered = |subject: &Subject| match subject {
             Subject::Refused(sensor, _) | Subject::Repeated(sensor) => due.contains(sensor),
