@@ -116,8 +116,8 @@ impl Context {
     }
 
     /// The parts of an entity that is served, to read and to change. None as long as they are not known: until a
-    /// look has read the account's list, and after a write of which nobody knows whether it was done. None as well
-    /// where nothing is to be written at all: under the command `once`.
+    /// look has read the account's list, while they are written to, and after a write of which nobody knows whether it
+    /// was done. None as well where nothing is to be written at all: under the command `once`.
     ///
     /// It does not compile for a protocol without [`PARTS`](Protocol::PARTS).
     #[must_use]

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::part::Part;
-use super::register::{Look, Outcome, PartsByEntity, Register};
+use super::register::{Look, Outcome, PartsByEntity, Refusal, Register, Version};
 use crate::ids::{AccountId, EntityId};
 use crate::protocol::Protocol;
 use crate::telemetry::MetricsText;
@@ -67,7 +67,7 @@ impl Knowledge {
         shelf: Shelf,
         account: AccountId,
         owner: EntityId,
-    ) -> Option<(Arc<Vec<Part>>, u64)> {
+    ) -> Option<(Arc<Vec<Part>>, Version)> {
         self.register(shelf, |register| register.of(account, owner))
     }
 
@@ -111,19 +111,19 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    /// Waits for a turn. None when the parts are not known any more as they were.
+    /// Waits for a turn. `shown` is the version that the writer has before its eyes, and its own one from now on.
     pub(super) async fn begin(
         knowledge: Arc<Knowledge>,
         shelf: Shelf,
         account: AccountId,
         owner: EntityId,
-        known_since: u64,
-    ) -> Option<Self> {
+        shown: &Mutex<Version>,
+    ) -> Result<Self, Refusal> {
         // It is never closed, so that there always is a turn in the end.
         let turn = knowledge.turns.clone().acquire_owned().await.ok();
-        knowledge
-            .register(shelf, |register| register.begin_write(account, owner, known_since))
-            .then(|| Self { knowledge, shelf, account, owner, outcome: Outcome::Doubtful, _turn: turn })
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = knowledge.register(shelf, |register| register.begin_write(account, owner, *shown))?;
+        Ok(Self { knowledge, shelf, account, owner, outcome: Outcome::Doubtful, _turn: turn })
     }
 
     pub(super) fn end(mut self, outcome: Outcome) {

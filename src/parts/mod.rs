@@ -5,15 +5,15 @@ mod part;
 mod register;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 
 pub(crate) use knowledge::Knowledge;
 use knowledge::{Shelf, Writing};
 pub use part::{Part, PartContent};
-use register::Outcome;
 pub(crate) use register::PartsByEntity;
+use register::{Outcome, Refusal, Version};
 
 use crate::backend::{Api, ApiError, EntityContent, EntityWrite};
 use crate::ids::{AccountId, EntityId};
@@ -26,11 +26,12 @@ use crate::protocol::Protocol;
 ///
 /// - what a run writes is known to the next one, however long the next look takes;
 /// - a look that began before a write ended does not bring the old state back;
+/// - of two runs that were shown the same list, only one may write;
 /// - where an answer is lost, so that a part may or may not have been created, nothing is known of this entity's
 ///   parts, and nothing can be written, until a look that begins a minute later.
 ///
-/// All bots' runs together write four at a time, so that a first start does not keep the backend from storing values.
-/// A write that is under way goes on when its run is dropped.
+/// All runs together write four at a time, so that a first start does not keep the backend from storing values. A
+/// write that is under way goes on when its run is dropped; until its end nobody is given these parts.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -75,7 +76,7 @@ pub struct Parts {
     account: AccountId,
     owner: EntityId,
     list: Arc<Vec<Part>>,
-    known_since: u64,
+    shown: Mutex<Version>,
 }
 
 /// A part was not written.
@@ -96,6 +97,12 @@ pub enum PartsError {
         /// Whose parts they are.
         owner: EntityId,
     },
+    /// Nothing was sent: another run has written to the same entity's parts since they were listed for this one.
+    #[error("another run has written the parts of entity {owner} since they were listed")]
+    Outdated {
+        /// Whose parts they are.
+        owner: EntityId,
+    },
     /// The backend refused, or nobody knows what it did.
     #[error(transparent)]
     Backend(ApiError),
@@ -110,8 +117,8 @@ impl Parts {
         owner: EntityId,
     ) -> Option<Self> {
         let (entity_type, shelf) = (P::PARTS?, Shelf::of::<P>());
-        let (list, known_since) = knowledge.of(shelf, account, owner)?;
-        Some(Self { api, knowledge, shelf, entity_type, account, owner, list, known_since })
+        let (list, version) = knowledge.of(shelf, account, owner)?;
+        Some(Self { api, knowledge, shelf, entity_type, account, owner, list, shown: Mutex::new(version) })
     }
 
     /// The parts, by id, as they were known when this was asked for.
@@ -150,9 +157,11 @@ impl Parts {
 
     async fn write(&self, write: EntityWrite) -> Result<EntityId, PartsError> {
         let Self { account, owner, .. } = *self;
-        let (knowledge, known_since) = (self.knowledge.clone(), self.known_since);
-        let writing = Writing::begin(knowledge, self.shelf, account, owner, known_since).await;
-        let writing = writing.ok_or(PartsError::NotKnown { owner })?;
+        let writing = Writing::begin(self.knowledge.clone(), self.shelf, account, owner, &self.shown).await;
+        let writing = writing.map_err(|refusal| match refusal {
+            Refusal::NotKnown => PartsError::NotKnown { owner },
+            Refusal::Outdated => PartsError::Outdated { owner },
+        })?;
         let request = format!("{} {}", write.method(), write.path(account));
         let api = self.api.clone();
         let work = async move {

@@ -4,6 +4,9 @@
 //! whose parts were written to meanwhile: looks are numbered, and only one that began after the last write ended
 //! replaces what is known. Where nobody knows whether a write was done, nothing is known any more, until a look that
 //! began when that write must have come to its end.
+//!
+//! Two who write compare with what they were shown: a version tells whether that has been written to since, so that
+//! not both create what was missing.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,7 +28,22 @@ pub(crate) type PartsByEntity = HashMap<EntityId, Arc<Vec<Part>>>;
 #[derive(Default)]
 pub(crate) struct Register {
     looks: u64,
+    /// The last version that was given.
+    version: Version,
     accounts: HashMap<AccountId, Account>,
+}
+
+/// What was shown to somebody who may want to write.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Version(u64);
+
+/// Why there is no writing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// It is not known what there is.
+    NotKnown,
+    /// Somebody else wrote since.
+    Outdated,
 }
 
 /// A look at the backend, from before its first request.
@@ -47,8 +65,8 @@ struct Account {
 struct Owner {
     /// Sorted by id.
     parts: Arc<Vec<Part>>,
-    /// The look since which they are known without a break; none while they are not.
-    known_since: Option<u64>,
+    /// Another one with each write; none while they are not known.
+    version: Option<Version>,
     writes_under_way: u32,
     /// The last look that had begun when a write ended: it may have seen what was before.
     written_in: u64,
@@ -82,7 +100,7 @@ impl Owner {
 
     fn forget(&mut self) {
         self.parts = Arc::default();
-        self.known_since = None;
+        self.version = None;
     }
 }
 
@@ -100,26 +118,25 @@ impl Register {
             return;
         }
         account.read_in = look.number;
+        self.version.0 += 1;
+        let version = Some(self.version);
         account.owners.retain(|id, owner| {
             let found = found.remove(id);
             let overseen = owner.is_overseen_by(look);
             match found {
                 Some(parts) if overseen => {
                     owner.parts = parts;
-                    owner.known_since = owner.known_since.or(Some(look.number));
+                    owner.version = owner.version.or(version);
                     owner.unsettled_until = None;
                 }
                 Some(_) => {}
                 // It stays as a reminder that no look has seen yet what was written.
                 None => owner.forget(),
             }
-            owner.known_since.is_some() || !overseen
+            owner.version.is_some() || !overseen
         });
-        account.owners.extend(
-            found
-                .into_iter()
-                .map(|(id, parts)| (id, Owner { parts, known_since: Some(look.number), ..Owner::default() })),
-        );
+        let new = found.into_iter().map(|(id, parts)| (id, Owner { parts, version, ..Owner::default() }));
+        account.owners.extend(new);
         account.owners.shrink_to_fit();
     }
 
@@ -138,23 +155,29 @@ impl Register {
         owners.into_iter().flatten().map(|(id, owner)| (*id, owner.parts.clone())).collect()
     }
 
-    /// The parts of an entity and the look since which they are known; none while they are not.
-    pub(crate) fn of(&self, account: AccountId, owner: EntityId) -> Option<(Arc<Vec<Part>>, u64)> {
-        let owner = self.accounts.get(&account)?.owners.get(&owner)?;
-        Some((owner.parts.clone(), owner.known_since?))
+    /// The parts of an entity. None while they are not known, and while they are written to: a run that was dropped
+    /// may have left a write behind.
+    pub(crate) fn of(&self, account: AccountId, owner: EntityId) -> Option<(Arc<Vec<Part>>, Version)> {
+        let owner = self.accounts.get(&account)?.owners.get(&owner).filter(|owner| owner.is_idle())?;
+        Some((owner.parts.clone(), owner.version?))
     }
 
-    /// Begins to write to what has been known since a look. False when it is not any more: then whoever wants to
-    /// write compared with something that may be wrong.
-    pub(crate) fn begin_write(&mut self, account: AccountId, owner: EntityId, known_since: u64) -> bool {
+    /// Begins a write by somebody who was shown a version, or wrote that one.
+    pub(crate) fn begin_write(
+        &mut self,
+        account: AccountId,
+        owner: EntityId,
+        shown: Version,
+    ) -> Result<Version, Refusal> {
         let owner = self.accounts.get_mut(&account).and_then(|account| account.owners.get_mut(&owner));
-        match owner {
-            Some(owner) if owner.known_since == Some(known_since) => {
-                owner.writes_under_way += 1;
-                true
-            }
-            _ => false,
+        let owner = owner.ok_or(Refusal::NotKnown)?;
+        if owner.version.ok_or(Refusal::NotKnown)? != shown {
+            return Err(Refusal::Outdated);
         }
+        owner.writes_under_way += 1;
+        self.version.0 += 1;
+        owner.version = Some(self.version);
+        Ok(self.version)
     }
 
     pub(crate) fn end_write(&mut self, account: AccountId, owner: EntityId, outcome: Outcome, now: Instant) {
@@ -170,7 +193,7 @@ impl Register {
                 owner.forget();
                 owner.unsettled_until = Some(now + SETTLED_AFTER);
             }
-            Outcome::Is(_) | Outcome::Gone(_) if owner.known_since.is_none() => {}
+            Outcome::Is(_) | Outcome::Gone(_) if owner.version.is_none() => {}
             Outcome::Is(part) => {
                 let parts = Arc::make_mut(&mut owner.parts);
                 match place(parts, part.id) {
@@ -192,6 +215,6 @@ impl Register {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let owners = || self.accounts.values().flat_map(|account| account.owners.values());
         let parts = owners().map(|owner| owner.parts.len()).sum();
-        (parts, owners().filter(|owner| owner.known_since.is_none()).count())
+        (parts, owners().filter(|owner| owner.version.is_none()).count())
     }
 }

@@ -258,6 +258,20 @@ async fn a_write_goes_on_when_its_run_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_next_run_waits_for_what_a_dropped_one_left_behind() {
+    let bot = Keeper { timeout: Duration::from_secs(5), ..Keeper::new(&[("eth0", 100)]) };
+    let bot = Simulation::start(bot, |api, _, _| {
+        api.on("POST /accounts").answer_after(Duration::from_secs(25));
+    });
+    bot.pass(119).await;
+    assert_eq!((bot.interfaces(), bot.writes()), (list(&[("eth0", 100)]), [1, 0, 0]));
+    let ends = bot.bot.ends.lock().unwrap().clone();
+    assert!(ends.contains(&"not known: ".to_owned()), "{ends:?}");
+    assert_eq!(bot.last_end(), "");
+    bot.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_that_cannot_be_read_keeps_its_parts_and_can_be_written_to() {
     let bot = Simulation::start(Keeper::new(&[("eth0", 100)]), |_, _, _| {});
     bot.pass(100).await;

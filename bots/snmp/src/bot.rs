@@ -178,10 +178,12 @@ impl SnmpBot {
             let stored = table.load().await;
             let mut baselines = self.baselines();
             let unreadable = baselines.restore(stored.iter().map(|(key, value)| (&**key, &**value)));
-            if unreadable > 0 {
+            if !unreadable.is_empty() {
+                let columns = unreadable.len();
                 tracing::warn!(
-                    "{unreadable} columns of counters could not be read from the state: they start anew"
+                    "{columns} columns of counters could not be read from the state: they start anew"
                 );
+                unreadable.iter().for_each(|key| table.remove(key));
             }
             table
         };

@@ -15,6 +15,8 @@
 //! | `metrics` | what is counted |
 
 mod agent;
+#[doc(hidden)]
+pub mod benching;
 mod bot;
 mod counter;
 mod device;

@@ -12,7 +12,7 @@ use crate::notices::Subject;
 use crate::patience::Rest;
 use crate::poll::{FetchMethod, PollOptions, PollStats, Polled, Source, Wanted, poll};
 use crate::protocol::Snmp;
-use crate::sensor::evaluate::{Evaluated, SensorPlan, evaluate};
+use crate::sensor::evaluate::{Evaluated, Moments, SensorPlan, evaluate};
 
 /// A stop leaves runs 10 s to finish: most do. A poll that does not is dropped shortly before.
 const LAST_WORD: Duration = Duration::from_secs(8);
@@ -74,6 +74,8 @@ impl SnmpBot {
     /// The values of all sensors that are due.
     pub(crate) async fn measure(&self, run: &Run<SnmpTask>) -> Result<Samples, JobError> {
         let SnmpTask { entity, .. } = &*run.task;
+        // Before the poll, which may take long: `run.started` is now.
+        let moments = self.moments(run);
         let due: Vec<&Configured<Snmp>> = entity.due(run).collect();
         let sources = || due.iter().flat_map(|sensor| sensor.details.sources());
         let asked = self.ask(run, &Wanted::of(sources()), run.task.poll_time()).await;
@@ -89,19 +91,24 @@ impl SnmpBot {
 
         let mut found: Vec<(Subject, String)> = unread(&polled);
         let mut paths = Paths::default();
+        let figures = self.options.with_stats.then(|| figures_of(entity.id));
         for sensor in &due {
-            let evaluated = self.evaluate(run, sensor, &polled);
+            let evaluated = self.evaluate(sensor, entity.id, &polled, moments);
             for warning in evaluated.warnings {
                 found.push((Subject::Refused(sensor.id, warning.reason), warning.to_string()));
             }
             for (path, value) in evaluated.values {
-                if let Some(other) = paths.taken_by_other(&path, sensor) {
-                    found.push((
-                        Subject::Repeated(sensor.id),
-                        format!("sensor {:?}: left out {path}: sensor {other:?} has it", sensor.name),
-                    ));
+                let holder = if figures.as_deref().is_some_and(|figures| is_figure(&path, figures)) {
+                    Some("SNMP_STATS".to_owned())
                 } else {
-                    samples.push(path, value, None);
+                    paths.taken_by_other(&path, sensor).map(|other| format!("sensor {other:?}"))
+                };
+                match holder {
+                    None => samples.push(path, value, None),
+                    Some(holder) => found.push((
+                        Subject::Repeated(sensor.id),
+                        format!("sensor {:?}: left out {path}: {holder} has it", sensor.name),
+                    )),
                 }
             }
         }
@@ -118,7 +125,13 @@ impl SnmpBot {
         }
     }
 
-    fn evaluate(&self, run: &Run<SnmpTask>, sensor: &Configured<Snmp>, polled: &Polled) -> Evaluated {
+    fn evaluate(
+        &self,
+        sensor: &Configured<Snmp>,
+        entity: EntityId,
+        polled: &Polled,
+        moments: &Moments,
+    ) -> Evaluated {
         let plan = SensorPlan {
             name: &sensor.name,
             every: sensor.interval.map_or(0, |interval| interval.as_secs()),
@@ -127,7 +140,7 @@ impl SnmpBot {
             path: sensor.details.output_path(),
         };
         // For each sensor anew: an entity with thousands of them must not keep all others waiting.
-        evaluate(&plan, run.task.entity.id, polled, self.moments(run), &mut self.baselines())
+        evaluate(&plan, entity, polled, moments, &mut self.baselines())
     }
 
     /// Logs what is new of what was found.
@@ -178,14 +191,27 @@ fn unread(polled: &Polled) -> Vec<(Subject, String)> {
     problems.map(|problem| (subject(&problem.oid, problem.fetch), problem.to_string())).collect()
 }
 
+const OK: &str = "ok";
+const DURATION: &str = "duration";
+const REQUESTS: &str = "requests";
+
+/// Where the figures of `SNMP_STATS` go, each with its own tail.
+fn figures_of(entity: EntityId) -> String {
+    format!("entity.{entity}.snmp.poll.")
+}
+
+fn is_figure(path: &Path, figures: &str) -> bool {
+    path.as_str().strip_prefix(figures).is_some_and(|tail| [OK, DURATION, REQUESTS].contains(&tail))
+}
+
 /// `entity.<id>.snmp.poll.…`: how the poll itself went. None: there was no answer.
 #[expect(clippy::cast_precision_loss, reason = "a poll has far fewer than 2^52 requests")]
 fn push_stats(samples: &mut Samples, entity: EntityId, stats: Option<&PollStats>) {
-    let at = |tail: &str| format!("entity.{entity}.snmp.poll.{tail}");
-    samples.push(at("ok"), if stats.is_some() { 1.0 } else { 0.0 }, None);
+    let at = |tail: &str| figures_of(entity) + tail;
+    samples.push(at(OK), if stats.is_some() { 1.0 } else { 0.0 }, None);
     if let Some(stats) = stats {
-        samples.push(at("duration"), stats.duration.as_secs_f64(), None);
-        samples.push(at("requests"), stats.requests as f64, None);
+        samples.push(at(DURATION), stats.duration.as_secs_f64(), None);
+        samples.push(at(REQUESTS), stats.requests as f64, None);
     }
 }
 

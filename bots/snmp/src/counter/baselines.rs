@@ -55,16 +55,20 @@ impl Baselines {
         Self { series: HashMap::new(), rows: 0, most_rows, changed: Vec::new() }
     }
 
-    /// Takes in what a store held. What is damaged or from another version is left out, and counted.
-    pub(crate) fn restore<'a>(&mut self, stored: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> usize {
-        let mut unreadable = 0;
-        for (key, value) in stored {
-            match (decode_key(key), decode_rows(value)) {
+    /// Takes in what a store held. What is damaged or from another version is left out: these are its keys, to be
+    /// removed.
+    pub(crate) fn restore<'a>(
+        &mut self,
+        stored: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Vec<&'a [u8]> {
+        let mut unreadable = Vec::new();
+        for (stored_key, value) in stored {
+            match (decode_key(stored_key), decode_rows(value)) {
                 (Some(key), Some(rows)) => {
                     let at = rows.iter().map(|(_, baseline)| baseline.reading.at).max().unwrap_or_default();
                     self.put(key, Series { rows, at, unsaved: false });
                 }
-                _ => unreadable += 1,
+                _ => unreadable.push(stored_key),
             }
         }
         unreadable

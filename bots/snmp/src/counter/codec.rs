@@ -7,7 +7,7 @@ use super::{Baseline, DeviceTime, Reading, Width};
 use crate::oid::Oid;
 use crate::poll::Index;
 
-/// The first byte of every key and value. Others are from another version: not read, not touched.
+/// The first byte of every key and value. Others are from another version, and not read.
 const VERSION: u8 = 1;
 const BITS64: u8 = 1;
 const HAS_DEVICE: u8 = 2;

@@ -3,5 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configuration;
+mod counters;
+mod engines;
+mod interfaces;
+mod log;
 mod measuring;
+mod misbehaviour;
 mod stage;
+mod tables;

@@ -25,7 +25,7 @@ async fn gets_and_walks_of_all_due_sensors_become_values_at_their_paths() {
         stage.sensor(1, &["=1.3.6.1.4.1.9.99.0"], "$1", "absent"),
     ];
     let entity = stage.device([127, 0, 0, 1], &sensors);
-    let running = stage.start(|bot| bot.with_interfaces(false));
+    let running = stage.start(|bot| bot);
     stage.wait_for(entity, "uptime", 2).await;
     running.stop().await;
     let values = stage.values(entity);
@@ -60,7 +60,7 @@ async fn a_counter_becomes_a_rate_per_second() {
     .await;
     let sensor = stage.sensor(1, &[IF_DESCR, IF_IN_OCTETS], "$2", "in.{$1}");
     let entity = stage.device([127, 0, 0, 1], &[sensor]);
-    let running = stage.start(|bot| bot.with_interfaces(false).with_stats(true));
+    let running = stage.start(|bot| bot.with_stats(true));
     let rates = stage.wait_for(entity, "in.lo", 2).await;
     stage.wait_for(entity, "poll.requests", 3).await;
     running.stop().await;

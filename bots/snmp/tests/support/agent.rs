@@ -61,8 +61,13 @@ impl Mib {
             (6, Var::text("nowhere")),
         ];
         let system = system.map(|(arc, var)| (vec![1, 3, 6, 1, 2, 1, 1, arc, 0], var));
-        let cells = (1..=22).flat_map(|column| (1..=interfaces).map(move |index| (column, index)));
-        let table = cells.map(|(column, index)| {
+        Self::new(system.into_iter().chain(Self::if_table(interfaces)))
+    }
+
+    /// All 22 columns of an ifTable.
+    pub fn if_table(interfaces: u32) -> impl Iterator<Item = (Vec<u32>, Var)> {
+        let cells = (1..=22).flat_map(move |column| (1..=interfaces).map(move |index| (column, index)));
+        cells.map(|(column, index)| {
             let var = match column {
                 2 => Var::text(&format!("GigabitEthernet0/{index}")),
                 5 => Var::Gauge(1_000_000_000),
@@ -73,8 +78,7 @@ impl Mib {
                 _ => Var::Integer(1),
             };
             (vec![1, 3, 6, 1, 2, 1, 2, 2, 1, column, index], var)
-        });
-        Self::new(system.into_iter().chain(table))
+        })
     }
 }
 
@@ -108,6 +112,10 @@ pub struct Behaviour {
     pub empty: bool,
     /// The answer is changed at last.
     pub change: Option<Arc<Change>>,
+    /// The community that it knows: `public`.
+    pub community: Option<Vec<u8>>,
+    /// Counts the requests that come to it.
+    pub heard: Option<Arc<AtomicU64>>,
 }
 
 pub struct Agent {
@@ -118,10 +126,15 @@ pub struct Agent {
 
 struct Shared {
     mib: Box<dyn Fn(Ipv4Addr) -> Arc<Mib> + Send + Sync>,
-    behaviours: Mutex<HashMap<Ipv4Addr, Arc<Behaviour>>>,
-    normal: AtomicBool,
+    behaviours: Mutex<Behaviours>,
     requests: AtomicU64,
     stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct Behaviours {
+    of: HashMap<Ipv4Addr, Arc<Behaviour>>,
+    elsewhere: Arc<Behaviour>,
 }
 
 impl Agent {
@@ -142,7 +155,6 @@ impl Agent {
         let shared = Arc::new(Shared {
             mib: Box::new(mib),
             behaviours: Mutex::default(),
-            normal: AtomicBool::new(true),
             requests: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
@@ -164,8 +176,13 @@ impl Agent {
     }
 
     pub fn behave(&self, address: Ipv4Addr, behaviour: Behaviour) {
-        self.shared.behaviours.lock().unwrap().insert(address, Arc::new(behaviour));
-        self.shared.normal.store(false, Relaxed);
+        let mut behaviours = self.shared.behaviours.lock().unwrap();
+        behaviours.of.insert(address, Arc::new(behaviour));
+    }
+
+    /// How all addresses behave that nothing was said of.
+    pub fn behave_elsewhere(&self, behaviour: Behaviour) {
+        self.shared.behaviours.lock().unwrap().elsewhere = Arc::new(behaviour);
     }
 
     /// How many requests came.
@@ -214,6 +231,9 @@ impl Server {
             parcel.datagram.clear();
             (parcel.from, parcel.to) = (asked, from);
             let behaviour = self.behaviour(asked);
+            if let Some(heard) = &behaviour.heard {
+                heard.fetch_add(1, Relaxed);
+            }
             if self.answer(&buffer[..size], asked, &behaviour, &mut parcel).is_some() {
                 self.send(&behaviour, &parcel);
             }
@@ -224,8 +244,8 @@ impl Server {
     }
 
     fn behaviour(&self, asked: Ipv4Addr) -> Arc<Behaviour> {
-        let found = || self.shared.behaviours.lock().unwrap().get(&asked).cloned();
-        if self.shared.normal.load(Relaxed) { None } else { found() }.unwrap_or_default()
+        let behaviours = self.shared.behaviours.lock().unwrap();
+        Arc::clone(behaviours.of.get(&asked).unwrap_or(&behaviours.elsewhere))
     }
 
     /// Waits for a request, or until a delayed answer is due.
@@ -288,7 +308,8 @@ impl Server {
         let (version, community) = (next(&mut message)?.1, next(&mut message)?.1);
         let (operation, mut pdu) = next(&mut message)?;
         let (id, first, second) = (next(&mut pdu)?.1, next(&mut pdu)?.1, next(&mut pdu)?.1);
-        if community != b"public" || version > &[1][..] || (operation == ber::GET_BULK && behaviour.no_bulk) {
+        let known = behaviour.community.as_deref().unwrap_or(b"public");
+        if community != known || version > &[1][..] || (operation == ber::GET_BULK && behaviour.no_bulk) {
             return None;
         }
         let (_, wanted) = next(&mut pdu)?;

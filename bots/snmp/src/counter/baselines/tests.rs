@@ -105,7 +105,7 @@ impl Store {
     fn restore(&self) -> (Baselines, usize) {
         let mut restored = baselines();
         let unreadable = restored.restore(self.0.iter().map(|(key, value)| (&**key, &**value)));
-        (restored, unreadable)
+        (restored, unreadable.len())
     }
 }
 
@@ -123,7 +123,7 @@ fn a_restart_of_the_bot_loses_no_baseline() {
 }
 
 #[test]
-fn what_is_damaged_in_the_store_is_left_out_and_counted() {
+fn what_is_damaged_in_the_store_is_left_out_and_named() {
     let (mut store, mut before) = (Store::default(), baselines());
     for entity in 1..=3_u32 {
         advance(&mut before, &key(entity.into(), 60), &[(1, at(0, 0))], true);
