@@ -146,7 +146,7 @@ async fn each_interface_becomes_an_entity_and_what_has_not_changed_is_not_writte
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_interface_is_written_once_and_one_that_is_gone_is_deleted() {
     let rounds = Rounds::new(&[ONE, TWO]);
-    rounds.round().await;
+    assert_eq!(rounds.round().await.1, Ok(()));
     let renamed = (2, "GigabitEthernet0/2", 1_000_000_000, 1_000, "to the attic");
     rounds.become_(&[renamed, FAST]);
     let (mut writes, result) = rounds.round().await;
@@ -160,7 +160,7 @@ async fn a_changed_interface_is_written_once_and_one_that_is_gone_is_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_that_was_not_finished_deletes_nothing() {
     let rounds = Rounds::new(&[ONE, TWO, FAST]);
-    rounds.round().await;
+    assert_eq!(rounds.round().await.1, Ok(()));
     // From now on the agent goes round in circles.
     rounds.agent.behave(DEVICE, Behaviour { looping: true, ..Behaviour::default() });
     assert_eq!(rounds.round().await.0, [""; 0]);
@@ -178,7 +178,7 @@ async fn what_others_have_put_below_the_device_is_left_alone() {
     let own = rounds.api.device(rounds.account, "drawn by hand").interface_of(rounds.entity).add();
     assert_eq!(rounds.round().await, (vec!["POST"], Ok(())));
     rounds.become_(&[TWO]);
-    rounds.round().await;
+    assert_eq!(rounds.round().await.1, Ok(()));
     let names: Vec<String> = rounds.interfaces().into_iter().map(|(_, name, _)| name).collect();
     assert_eq!(names, ["drawn by hand", "Gi0/2"]);
     assert!(
