@@ -5,6 +5,8 @@ mod support;
 
 mod configuration;
 mod counters;
+mod crowds;
+mod dead;
 mod engines;
 mod interfaces;
 mod log;
