@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::pin::pin;
 use std::time::Duration;
 
 use grafoleancollector::{EntityId, JobError, Path, Run, Samples, Sensor as Configured};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::bot::{SnmpBot, SnmpTask};
 use crate::notices::Subject;
@@ -14,10 +15,12 @@ use crate::poll::{FetchMethod, PollOptions, PollStats, Polled, Source, Wanted, p
 use crate::protocol::Snmp;
 use crate::sensor::evaluate::{Evaluated, Moments, SensorPlan, evaluate};
 
-/// A stop leaves runs 10 s to finish: most do. A poll that does not is dropped shortly before.
+/// A stop leaves runs 10 s to finish: most do. A poll that does not is ended shortly before.
 const LAST_WORD: Duration = Duration::from_secs(8);
+/// A poll that is ended ends at once.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
-/// Resolves when the bot is about to stop and a run would be dropped.
+/// Resolves when the bot is about to stop and a run would soon be dropped.
 async fn no_time_left(run: &Run<SnmpTask>) {
     run.cancelled().await;
     sleep(LAST_WORD).await;
@@ -43,17 +46,19 @@ impl SnmpBot {
                 "{why}; after {polls} polls in vain it is asked again in {left} s"
             )));
         }
-        let asked = async {
+        let options = PollOptions { time, until: Some(began + time), ..PollOptions::default() };
+        let mut asked = pin!(async {
             let address = host.resolve().await.map_err(|error| format!("cannot resolve {host}: {error}"))?;
             let agent = self.wire.agent(address.socket_addr(credential.port()), credential);
             let mut manners = device.manners.lock().await;
-            let options = PollOptions { time, until: Some(began + time), ..PollOptions::default() };
             Ok(poll(&agent, wanted, &mut manners, &options).await)
-        };
+        });
         let asked: Result<Polled, String> = tokio::select! {
-            asked = asked => asked,
+            asked = &mut asked => asked,
             () = no_time_left(run) => {
-                return Err(JobError::failed("the bot stopped before the device had answered"));
+                options.ending.now();
+                let too_late = |_| Err("the bot stopped before the name server had answered".to_owned());
+                timeout(LAST_MOMENT, asked).await.unwrap_or_else(too_late)
             }
         };
         self.counts.asked(asked.as_ref().ok().map(|polled| &polled.stats));
