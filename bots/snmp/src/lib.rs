@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `bot` | the collector: for each entity a job for its sensors and one for its interfaces |
 //! | `protocol` | what Grafolean stores for the protocol |
-//! | `measure` | one run of an entity's sensors: one poll, and the values that come of it |
+//! | `measure` | one run of an entity's sensors: one poll, and the values that come of it; `harvest`: each path once |
 //! | `sensor` | a sensor: what it reads, its expression, its output path |
 //! | `poll` | one poll of a device: GETs and walks, from agents that may misbehave |
 //! | `counter` | from counters to rates; baselines that outlive the process |
@@ -22,6 +22,7 @@ mod counter;
 mod device;
 #[doc(hidden)]
 pub mod fuzzing;
+mod harvest;
 mod interfaces;
 mod measure;
 mod metrics;

@@ -1,25 +1,31 @@
 //! One run of an entity's sensors: what is due is read in one poll, and becomes values.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grafoleancollector::{EntityId, JobError, Path, Run, Samples, Sensor as Configured};
-use tokio::time::{Instant, sleep};
+use grafoleancollector::{EntityId, JobError, Run, Samples, Sensor as Configured};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::bot::{SnmpBot, SnmpTask};
 use crate::device::Device;
+use crate::harvest::Harvest;
 use crate::notices::Subject;
 use crate::patience::Rest;
-use crate::poll::{FetchMethod, PollOptions, PollStats, Polled, Source, Wanted, poll};
+use crate::poll::{FetchMethod, PollOptions, Polled, Source, Wanted, poll};
 use crate::protocol::Snmp;
 use crate::sensor::evaluate::{Evaluated, Moments, SensorPlan, evaluate};
 
-/// A stop leaves runs 10 s to finish: most do. A poll that does not is dropped shortly before.
+/// A stop leaves runs 10 s to finish: most do. A poll that does not is ended shortly before.
 const LAST_WORD: Duration = Duration::from_secs(8);
+/// How many rows are evaluated before other runs on this thread, and this one's deadline, have a say.
+const ROWS_AT_A_TIME: usize = 10_000;
+/// A poll that is ended ends at once.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
-/// Resolves when the bot is about to stop and a run would be dropped.
+/// Resolves when the bot is about to stop and a run would soon be dropped.
 async fn no_time_left(run: &Run<SnmpTask>) {
     run.cancelled().await;
     sleep(LAST_WORD).await;
@@ -51,17 +57,19 @@ impl SnmpBot {
                 "{why}; after {polls} polls in vain it is asked again in {left} s"
             )));
         }
-        let asked = async {
+        let options = PollOptions { time, until: Some(began + time), ..PollOptions::default() };
+        let mut asked = pin!(async {
             let address = host.resolve().await.map_err(|error| format!("cannot resolve {host}: {error}"))?;
             let agent = self.wire.agent(address.socket_addr(credential.port()), credential);
             let mut manners = device.manners.lock().await;
-            let options = PollOptions { time, until: Some(began + time), ..PollOptions::default() };
             Ok(poll(&agent, wanted, &mut manners, &options).await)
-        };
+        });
         let asked: Result<Polled, String> = tokio::select! {
-            asked = asked => asked,
+            asked = &mut asked => asked,
             () = no_time_left(run) => {
-                return Err(JobError::failed("the bot stopped before the device had answered"));
+                options.ending.now();
+                let too_late = |_| Err("the bot stopped before the name server had answered".to_owned());
+                timeout(LAST_MOMENT, asked).await.unwrap_or_else(too_late)
             }
         };
         self.counts.asked(asked.as_ref().ok().map(|polled| &polled.stats));
@@ -88,44 +96,35 @@ impl SnmpBot {
         let sources = || due.iter().flat_map(|sensor| sensor.details.sources());
         let device = self.device(run);
         let asked = self.ask(run, &device, &Wanted::of(sources())).await;
-        let mut samples = Samples::for_account(entity.account);
+        let mut harvest = Harvest::new(entity.account, entity.id, self.options.with_stats);
         let polled = match asked {
             Ok(polled) => polled,
-            Err(error) if self.options.with_stats => {
-                push_stats(&mut samples, entity.id, None);
-                return Ok(samples.but_failed(error));
+            Err(error) => {
+                return harvest.without_answer().map(|figures| figures.but_failed(&error)).ok_or(error);
             }
-            Err(error) => return Err(error),
         };
-
-        let mut found: Vec<(Subject, String)> = unread(&polled);
-        let mut paths = Paths::default();
-        let figures = self.options.with_stats.then(|| figures_of(entity.id));
+        let mut rows = 0;
         for sensor in &due {
             let evaluated = self.evaluate(sensor, entity.id, &polled, moments);
-            for warning in evaluated.warnings {
-                found.push((Subject::Refused(sensor.id, warning.reason), warning.to_string()));
-            }
-            for (path, value) in evaluated.values {
-                let holder = if figures.as_deref().is_some_and(|figures| is_figure(&path, figures)) {
-                    Some("SNMP_STATS".to_owned())
-                } else {
-                    paths.taken_by_other(&path, sensor).map(|other| format!("sensor {other:?}"))
-                };
-                match holder {
-                    None => samples.push(path, value, None),
-                    Some(holder) => found.push((
-                        Subject::Repeated(sensor.id),
-                        format!("sensor {:?}: left out {path}: {holder} has it", sensor.name),
-                    )),
-                }
+            rows += evaluated.rows();
+            harvest.take(sensor.id, &sensor.name, evaluated);
+            if rows > ROWS_AT_A_TIME {
+                rows = 0;
+                yield_now().await;
             }
         }
         self.keep_baselines();
-        self.notice(run, &device, found, &due, &sources().collect());
-        if self.options.with_stats {
-            push_stats(&mut samples, entity.id, Some(&polled.stats));
-        }
+        let found = unread(&polled).into_iter().chain(harvest.found()).collect();
+        let (sensors, sources): (HashSet<_>, HashSet<_>) =
+            (due.iter().map(|sensor| sensor.id).collect(), sources().collect());
+        self.notice(run, &device, found, |subject| match subject {
+            // What was wrong before the device went away may still be.
+            _ if polled.gone.is_some() => false,
+            Subject::Refused(sensor, _) | Subject::Repeated(sensor) => sensors.contains(sensor),
+            Subject::TooMany => true,
+            Subject::Unread(source) => sources.contains(source),
+        });
+        let samples = harvest.after(&polled);
         match &polled.gone {
             None => Ok(samples),
             Some(error) => {
@@ -158,14 +157,8 @@ impl SnmpBot {
         run: &Run<SnmpTask>,
         device: &Device,
         found: Vec<(Subject, String)>,
-        due: &[&Configured<Snmp>],
-        sources: &HashSet<&Source>,
+        covered: impl Fn(&Subject) -> bool,
     ) {
-        let due: HashSet<_> = due.iter().map(|sensor| sensor.id).collect();
-        let covered = |subject: &Subject| match subject {
-            Subject::Refused(sensor, _) | Subject::Repeated(sensor) => due.contains(sensor),
-            Subject::Unread(source) => sources.contains(source),
-        };
         let new = device.notices().look(found, covered);
         for text in new {
             self.say(run, &text);
@@ -197,44 +190,4 @@ fn unread(polled: &Polled) -> Vec<(Subject, String)> {
     let subject = |oid: &crate::Oid, fetch: FetchMethod| Subject::Unread(Source { oid: oid.clone(), fetch });
     let problems = polled.problems.iter();
     problems.map(|problem| (subject(&problem.oid, problem.fetch), problem.to_string())).collect()
-}
-
-const OK: &str = "ok";
-const DURATION: &str = "duration";
-const REQUESTS: &str = "requests";
-
-/// Where the figures of `SNMP_STATS` go, each with its own tail.
-fn figures_of(entity: EntityId) -> String {
-    format!("entity.{entity}.snmp.poll.")
-}
-
-fn is_figure(path: &Path, figures: &str) -> bool {
-    path.as_str().strip_prefix(figures).is_some_and(|tail| [OK, DURATION, REQUESTS].contains(&tail))
-}
-
-/// `entity.<id>.snmp.poll.…`: how the poll itself went. None: there was no answer.
-#[expect(clippy::cast_precision_loss, reason = "a poll has far fewer than 2^52 requests")]
-fn push_stats(samples: &mut Samples, entity: EntityId, stats: Option<&PollStats>) {
-    let at = |tail: &str| figures_of(entity) + tail;
-    samples.push(at(OK), if stats.is_some() { 1.0 } else { 0.0 }, None);
-    if let Some(stats) = stats {
-        samples.push(at(DURATION), stats.duration.as_secs_f64(), None);
-        samples.push(at(REQUESTS), stats.requests as f64, None);
-    }
-}
-
-/// Which sensor has which path in this run, by the paths' hashes: two that collide would cost a value once in the
-/// life of the universe.
-#[derive(Default)]
-struct Paths<'a> {
-    hasher: RandomState,
-    taken: HashMap<u64, &'a Configured<Snmp>>,
-}
-
-impl<'a> Paths<'a> {
-    /// The name of the sensor that has this path, if it is another one.
-    fn taken_by_other(&mut self, path: &Path, sensor: &'a Configured<Snmp>) -> Option<&'a str> {
-        let first = *self.taken.entry(self.hasher.hash_one(path)).or_insert(sensor);
-        (first.id != sensor.id).then_some(&*first.name)
-    }
 }

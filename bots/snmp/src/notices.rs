@@ -14,6 +14,8 @@ pub(crate) enum Subject {
     Refused(SensorId, Refusal),
     /// Rows of a sensor have paths that another sensor has.
     Repeated(SensorId),
+    /// The sensors have more values together than there is room for.
+    TooMany,
     /// An object or a column cannot be read, or not fully.
     Unread(Source),
 }

@@ -13,6 +13,7 @@ mod manners;
 pub(crate) mod scripted;
 mod walk;
 
+pub(crate) use conversation::Ending;
 pub(crate) use get::Scalar;
 pub(crate) use manners::{DEFAULT_GET_BATCH, DEFAULT_MAX_REPETITIONS, Manners};
 #[cfg(test)]
@@ -81,18 +82,25 @@ impl Wanted {
 }
 
 /// How a device is polled. The clock of a single request is the agent's.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Debug)]
 pub(crate) struct PollOptions {
     /// The device's clock: how long a poll of it may take.
     pub(crate) time: Duration,
     /// The run's clock: when all must be over, whatever the device's clock says.
     pub(crate) until: Option<Instant>,
+    /// The bot's: it may have to stop.
+    pub(crate) ending: Ending,
     pub(crate) walk: WalkLimits,
 }
 
 impl Default for PollOptions {
     fn default() -> Self {
-        Self { time: Duration::from_secs(50), until: None, walk: WalkLimits::default() }
+        Self {
+            time: Duration::from_secs(50),
+            until: None,
+            ending: Ending::default(),
+            walk: WalkLimits::default(),
+        }
     }
 }
 
@@ -161,7 +169,8 @@ pub(crate) async fn poll(
 ) -> Polled {
     let began = Instant::now();
     let device_until = began + options.time;
-    let talk = Conversation::new(agent, options.until.map_or(device_until, |until| until.min(device_until)));
+    let until = options.until.map_or(device_until, |until| until.min(device_until));
+    let talk = Conversation::new(agent, until, &options.ending);
     let oids = wanted.gets(manners);
     let (gets, columns) = if manners.two_at_once() {
         tokio::join!(

@@ -128,6 +128,20 @@ async fn the_end_of_the_run_comes_before_the_devices_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_poll_that_is_ended_ends_at_once_with_what_it_has_read() {
+    let (agent, wanted) = (Scripted::table(1, 1_000), Wanted::of(&[walk_of("1.3.9.1.1")]));
+    let (options, mut manners) = (PollOptions::default(), Manners::default());
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        options.ending.now();
+    };
+    let (polled, ()) = tokio::join!(poll(&agent, &wanted, &mut manners, &options), end);
+    assert_eq!(polled.stats.duration, Duration::from_millis(50));
+    assert_eq!(polled.columns[&oid("1.3.9.1.1")].rows.len(), 50);
+    assert_eq!(polled.problems[0].why, "the time for this poll was up");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_device_that_loses_requests_gets_one_at_a_time_for_a_while() {
     let mut manners = Manners::default();
     let lossy = device().scripted(|n, _, honest| if n == 1 { Err(silence()) } else { honest });

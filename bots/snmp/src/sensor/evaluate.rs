@@ -83,6 +83,14 @@ pub(crate) struct Evaluated {
     pub(crate) warnings: Vec<SensorWarning>,
 }
 
+impl Evaluated {
+    /// How many rows there were, whatever became of them.
+    pub(crate) fn rows(&self) -> usize {
+        let refused: usize = self.warnings.iter().map(|warning| warning.rows).sum();
+        self.values.len() + self.holes + self.without_rate + refused
+    }
+}
+
 /// Rows that were refused for one reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SensorWarning {

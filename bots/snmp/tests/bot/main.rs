@@ -13,4 +13,5 @@ mod log;
 mod measuring;
 mod misbehaviour;
 mod stage;
+mod stopping;
 mod tables;

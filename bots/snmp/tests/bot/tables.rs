@@ -144,7 +144,7 @@ async fn paths_that_repeat_or_are_not_valid_cost_their_rows_only_and_name_the_se
     assert_eq!(about("speed.{$1}", "a path that another row has"), 1, "{:#?}", stage.said(""));
     assert_eq!(about("speed.{$1}", "a path that is not valid"), 1, "{:#?}", stage.said(""));
     assert_eq!(about("every-row-the-same", "left out 6 rows"), 1, "{:#?}", stage.said(""));
-    assert_eq!(about("shared.{$index}", "has it"), 1, "{:#?}", stage.said(""));
+    assert_eq!(about("shared.{$index}", "left out 7 values: sensor "), 1, "{:#?}", stage.said(""));
     assert!(stage.at(other, "poll.ok").iter().all(|(_, ok)| *ok == 1.0), "{:?}", stage.values(other));
     assert_eq!(about("poll.ok", "left out"), 1, "{:#?}", stage.said(""));
     assert_eq!(delivered["unfit"], json!(null), "{delivered}");
