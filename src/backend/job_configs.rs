@@ -53,7 +53,7 @@ pub(crate) async fn fetch<P: Protocol>(
         let built =
             answers.iter_mut().filter_map(|(account, answer)| Some((account.id, answer.as_mut().ok()?)));
         let found = built.map(|(account, built)| (account, std::mem::take(&mut built.parts))).collect();
-        parts.end_look::<P>(look, found, &accounts);
+        parts.end_look::<P>(look, &accounts, found);
     }
     Ok(cache.accept::<P>(answers, problems))
 }

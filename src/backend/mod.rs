@@ -13,6 +13,7 @@ pub(crate) mod job_configs;
 mod lenient;
 mod line;
 mod room;
+mod table;
 pub(crate) mod token;
 pub(crate) mod wire;
 

@@ -45,17 +45,14 @@ impl Knowledge {
         Some(self.register(Shelf::of::<P>(), |register| register.begin_look(Instant::now())))
     }
 
-    /// A look is over: what it found, by account, and all accounts that there are.
+    /// A look is over: it found these accounts, and in those that could be read these entities with their parts.
     pub(crate) fn end_look<P: Protocol>(
         &self,
         look: Look,
-        found: Vec<(AccountId, PartsByEntity)>,
         accounts: &[AccountId],
+        found: Vec<(AccountId, PartsByEntity)>,
     ) {
-        self.register(Shelf::of::<P>(), |register| {
-            found.into_iter().for_each(|(account, found)| register.end_look(look, account, found));
-            register.keep_accounts(look, accounts);
-        });
+        self.register(Shelf::of::<P>(), |register| register.end_look(look, accounts, found));
     }
 
     pub(crate) fn known_in<P: Protocol>(&self, account: AccountId) -> PartsByEntity {

@@ -27,10 +27,13 @@ pub(crate) type PartsByEntity = HashMap<EntityId, Arc<Vec<Part>>>;
 
 #[derive(Default)]
 pub(crate) struct Register {
+    /// The last look that began.
     looks: u64,
+    /// The last look that ended.
+    looked: u64,
     /// The last version that was given.
     version: Version,
-    accounts: HashMap<AccountId, Account>,
+    accounts: HashMap<AccountId, Owners>,
 }
 
 /// What was shown to somebody who may want to write.
@@ -53,12 +56,7 @@ pub(crate) struct Look {
     began: Instant,
 }
 
-#[derive(Default)]
-struct Account {
-    /// The look that what is known comes from.
-    read_in: u64,
-    owners: HashMap<EntityId, Owner>,
-}
+type Owners = HashMap<EntityId, Owner>;
 
 /// An entity, as far as its parts are concerned.
 #[derive(Default)]
@@ -104,61 +102,67 @@ impl Owner {
     }
 }
 
+/// Brings an account in line with what a look found.
+fn replace(owners: &mut Owners, look: Look, version: Version, mut found: PartsByEntity) {
+    let version = Some(version);
+    owners.retain(|id, owner| {
+        let overseen = owner.is_overseen_by(look);
+        match found.remove(id) {
+            Some(parts) if overseen => {
+                owner.parts = parts;
+                owner.version = owner.version.or(version);
+                owner.unsettled_until = None;
+            }
+            Some(_) => {}
+            // It stays as a reminder that no look has seen yet what was written.
+            None => owner.forget(),
+        }
+        owner.version.is_some() || !overseen
+    });
+    owners.extend(found.into_iter().map(|(id, parts)| (id, Owner { parts, version, ..Owner::default() })));
+    owners.shrink_to_fit();
+}
+
 impl Register {
     pub(crate) fn begin_look(&mut self, now: Instant) -> Look {
         self.looks += 1;
         Look { number: self.looks, began: now }
     }
 
-    /// Takes what a look found in an account: the parts of all entities that are served.
-    pub(crate) fn end_look(&mut self, look: Look, id: AccountId, mut found: PartsByEntity) {
-        let account = self.accounts.entry(id).or_default();
+    /// A look is over: it found these accounts, and in those that could be read these entities with their parts.
+    pub(crate) fn end_look(
+        &mut self,
+        look: Look,
+        accounts: &[AccountId],
+        found: Vec<(AccountId, PartsByEntity)>,
+    ) {
         // A look that was given up as hanging may come back after the next one.
-        if look.number < account.read_in {
+        if look.number < self.looked {
             return;
         }
-        account.read_in = look.number;
+        self.looked = look.number;
         self.version.0 += 1;
-        let version = Some(self.version);
-        account.owners.retain(|id, owner| {
-            let found = found.remove(id);
-            let overseen = owner.is_overseen_by(look);
-            match found {
-                Some(parts) if overseen => {
-                    owner.parts = parts;
-                    owner.version = owner.version.or(version);
-                    owner.unsettled_until = None;
-                }
-                Some(_) => {}
-                // It stays as a reminder that no look has seen yet what was written.
-                None => owner.forget(),
+        let gone: Vec<_> = self.accounts.keys().filter(|id| !accounts.contains(id)).copied().collect();
+        let gone = gone.into_iter().map(|id| (id, PartsByEntity::new()));
+        for (id, found) in found.into_iter().chain(gone) {
+            let owners = self.accounts.entry(id).or_default();
+            replace(owners, look, self.version, found);
+            if owners.is_empty() {
+                self.accounts.remove(&id);
             }
-            owner.version.is_some() || !overseen
-        });
-        let new = found.into_iter().map(|(id, parts)| (id, Owner { parts, version, ..Owner::default() }));
-        account.owners.extend(new);
-        account.owners.shrink_to_fit();
-    }
-
-    /// A look found that these are all the accounts that there are.
-    pub(crate) fn keep_accounts(&mut self, look: Look, listed: &[AccountId]) {
-        let gone: Vec<_> = self.accounts.keys().filter(|id| !listed.contains(id)).copied().collect();
-        for id in gone {
-            self.end_look(look, id, PartsByEntity::new());
         }
-        self.accounts.retain(|id, account| listed.contains(id) || !account.owners.is_empty());
     }
 
     /// All that is known of an account.
     pub(crate) fn known_in(&self, account: AccountId) -> PartsByEntity {
-        let owners = self.accounts.get(&account).map(|account| account.owners.iter());
+        let owners = self.accounts.get(&account).map(HashMap::iter);
         owners.into_iter().flatten().map(|(id, owner)| (*id, owner.parts.clone())).collect()
     }
 
     /// The parts of an entity. None while they are not known, and while they are written to: a run that was dropped
     /// may have left a write behind.
     pub(crate) fn of(&self, account: AccountId, owner: EntityId) -> Option<(Arc<Vec<Part>>, Version)> {
-        let owner = self.accounts.get(&account)?.owners.get(&owner).filter(|owner| owner.is_idle())?;
+        let owner = self.accounts.get(&account)?.get(&owner).filter(|owner| owner.is_idle())?;
         Some((owner.parts.clone(), owner.version?))
     }
 
@@ -169,7 +173,7 @@ impl Register {
         owner: EntityId,
         shown: Version,
     ) -> Result<Version, Refusal> {
-        let owner = self.accounts.get_mut(&account).and_then(|account| account.owners.get_mut(&owner));
+        let owner = self.accounts.get_mut(&account).and_then(|owners| owners.get_mut(&owner));
         let owner = owner.ok_or(Refusal::NotKnown)?;
         if owner.version.ok_or(Refusal::NotKnown)? != shown {
             return Err(Refusal::Outdated);
@@ -181,9 +185,9 @@ impl Register {
     }
 
     pub(crate) fn end_write(&mut self, account: AccountId, owner: EntityId, outcome: Outcome, now: Instant) {
-        let Some(account) = self.accounts.get_mut(&account) else { return };
+        let Some(owners) = self.accounts.get_mut(&account) else { return };
         // Where a write is under way, the entry stays.
-        let Entry::Occupied(mut owner) = account.owners.entry(owner) else { return };
+        let Entry::Occupied(mut owner) = owners.entry(owner) else { return };
         let owner = owner.get_mut();
         owner.writes_under_way = owner.writes_under_way.saturating_sub(1);
         let place = |parts: &[Part], id| parts.binary_search_by_key(&id, |part| part.id);
@@ -213,8 +217,213 @@ impl Register {
 
     /// Parts, and entities whose parts are not known.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let owners = || self.accounts.values().flat_map(|account| account.owners.values());
+        let owners = || self.accounts.values().flat_map(HashMap::values);
         let parts = owners().map(|owner| owner.parts.len()).sum();
         (parts, owners().filter(|owner| owner.version.is_none()).count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: AccountId = AccountId::new(1);
+    const OWNER: EntityId = EntityId::new(7);
+
+    fn part(id: u64, name: &str) -> Part {
+        Part::read(EntityId::new(id), name.into(), "{}").unwrap()
+    }
+
+    fn found(ids: &[u64]) -> PartsByEntity {
+        let parts = ids.iter().map(|id| part(*id, "eth")).collect();
+        PartsByEntity::from([(OWNER, Arc::new(parts))])
+    }
+
+    /// A register and a clock of its own.
+    struct Bench {
+        register: Register,
+        now: Instant,
+    }
+
+    impl Bench {
+        /// After a look that found these parts.
+        fn after_a_look(ids: &[u64]) -> Self {
+            let mut bench = Self { register: Register::default(), now: Instant::now() };
+            bench.look(ids);
+            bench
+        }
+
+        fn begin(&mut self) -> Look {
+            self.now += Duration::from_secs(1);
+            self.register.begin_look(self.now)
+        }
+
+        fn end(&mut self, look: Look, ids: &[u64]) {
+            self.register.end_look(look, &[ACCOUNT], vec![(ACCOUNT, found(ids))]);
+        }
+
+        /// It found the account without the entity.
+        fn end_without(&mut self, look: Look) {
+            self.register.end_look(look, &[ACCOUNT], vec![(ACCOUNT, PartsByEntity::new())]);
+        }
+
+        fn look(&mut self, ids: &[u64]) {
+            let look = self.begin();
+            self.end(look, ids);
+        }
+
+        fn shown(&self) -> Version {
+            self.register.of(ACCOUNT, OWNER).unwrap().1
+        }
+
+        fn begin_write(&mut self) {
+            let shown = self.shown();
+            self.register.begin_write(ACCOUNT, OWNER, shown).unwrap();
+        }
+
+        fn end_write(&mut self, outcome: Outcome) {
+            self.register.end_write(ACCOUNT, OWNER, outcome, self.now);
+        }
+
+        fn write(&mut self, outcome: Outcome) {
+            self.begin_write();
+            self.end_write(outcome);
+        }
+
+        fn ids(&self) -> Option<Vec<u64>> {
+            let (parts, _) = self.register.of(ACCOUNT, OWNER)?;
+            Some(parts.iter().map(|part| part.id.get()).collect())
+        }
+    }
+
+    #[test]
+    fn a_look_replaces_what_is_known_and_writes_change_it() {
+        let mut bench = Bench::after_a_look(&[3, 5]);
+        bench.write(Outcome::Is(part(4, "new")));
+        bench.write(Outcome::Is(part(5, "changed")));
+        bench.write(Outcome::Gone(EntityId::new(3)));
+        bench.write(Outcome::Gone(EntityId::new(3)));
+        bench.write(Outcome::Same);
+        assert_eq!(bench.ids(), Some(vec![4, 5]));
+        assert_eq!(&*bench.register.of(ACCOUNT, OWNER).unwrap().0[1].name, "changed");
+        bench.look(&[1]);
+        assert_eq!(bench.ids(), Some(vec![1]));
+    }
+
+    #[test]
+    fn a_look_that_began_before_the_end_of_a_write_says_nothing_of_that_entity() {
+        let mut bench = Bench::after_a_look(&[]);
+        let before = bench.begin();
+        bench.begin_write();
+        let meanwhile = bench.begin();
+        bench.end(before, &[]);
+        assert_eq!(bench.ids(), None, "it is being written to");
+        bench.end_write(Outcome::Is(part(4, "new")));
+        bench.end(meanwhile, &[]);
+        assert_eq!(bench.ids(), Some(vec![4]));
+        bench.look(&[]);
+        assert_eq!(bench.ids(), Some(vec![]), "somebody else deleted it");
+    }
+
+    #[test]
+    fn what_was_refused_does_not_hold_up_a_look() {
+        let mut bench = Bench::after_a_look(&[]);
+        let look = bench.begin();
+        bench.write(Outcome::Same);
+        bench.end(look, &[9]);
+        assert_eq!(bench.ids(), Some(vec![9]));
+    }
+
+    #[test]
+    fn after_a_doubtful_write_nothing_is_known_until_a_look_that_begins_when_it_is_settled() {
+        let mut bench = Bench::after_a_look(&[3]);
+        let shown = bench.shown();
+        bench.write(Outcome::Doubtful);
+        assert_eq!(bench.ids(), None);
+        assert_eq!(bench.register.begin_write(ACCOUNT, OWNER, shown), Err(Refusal::NotKnown));
+        assert_eq!(bench.register.counts(), (0, 1));
+        bench.look(&[3]);
+        assert_eq!(bench.ids(), None, "the request may still be in a queue");
+        let too_early = bench.begin();
+        bench.now += SETTLED_AFTER;
+        bench.end(too_early, &[3]);
+        assert_eq!(bench.ids(), None);
+        bench.look(&[3, 4]);
+        assert_eq!(bench.ids(), Some(vec![3, 4]));
+        assert_eq!(bench.register.begin_write(ACCOUNT, OWNER, shown), Err(Refusal::Outdated));
+        assert_eq!(bench.register.counts(), (2, 0));
+    }
+
+    #[test]
+    fn a_write_beside_a_doubtful_one_makes_nothing_known() {
+        let mut bench = Bench::after_a_look(&[]);
+        let shown = bench.shown();
+        let mine = bench.register.begin_write(ACCOUNT, OWNER, shown).unwrap();
+        bench.register.begin_write(ACCOUNT, OWNER, mine).unwrap();
+        bench.end_write(Outcome::Doubtful);
+        bench.end_write(Outcome::Is(part(4, "new")));
+        assert_eq!(bench.ids(), None);
+        bench.now += SETTLED_AFTER;
+        bench.look(&[4]);
+        assert_eq!(bench.ids(), Some(vec![4]));
+    }
+
+    #[test]
+    fn of_two_that_were_shown_the_same_only_the_first_writes() {
+        let mut bench = Bench::after_a_look(&[]);
+        let shown = bench.shown();
+        let mine = bench.register.begin_write(ACCOUNT, OWNER, shown).unwrap();
+        assert_eq!(bench.register.begin_write(ACCOUNT, OWNER, shown), Err(Refusal::Outdated));
+        assert!(bench.register.begin_write(ACCOUNT, OWNER, mine).is_ok());
+    }
+
+    #[test]
+    fn an_entity_that_is_gone_loses_its_parts_but_not_the_memory_of_a_write() {
+        let mut bench = Bench::after_a_look(&[3]);
+        let (without, with) = (bench.begin(), bench.begin());
+        bench.write(Outcome::Is(part(4, "new")));
+        bench.end_without(without);
+        assert_eq!((bench.ids(), bench.register.counts()), (None, (0, 1)));
+        // It is served again, but that list may be older than the part.
+        bench.end(with, &[3]);
+        assert_eq!(bench.ids(), None);
+        let look = bench.begin();
+        bench.end_without(look);
+        assert_eq!(bench.register.counts(), (0, 0));
+        bench.look(&[3, 4]);
+        assert_eq!(bench.ids(), Some(vec![3, 4]));
+    }
+
+    #[test]
+    fn a_look_that_comes_back_after_the_next_one_is_too_late() {
+        let mut bench = Bench::after_a_look(&[]);
+        let hanging = bench.begin();
+        bench.look(&[5]);
+        bench.end(hanging, &[]);
+        assert_eq!(bench.ids(), Some(vec![5]));
+        // Nor does it bring back what a later look did not find any more.
+        let hanging = bench.begin();
+        bench.write(Outcome::Is(part(6, "new")));
+        let look = bench.begin();
+        bench.register.end_look(look, &[], Vec::new());
+        bench.end(hanging, &[5]);
+        assert_eq!(bench.ids(), None);
+    }
+
+    #[test]
+    fn an_account_that_is_not_listed_any_more_is_forgotten() {
+        let mut bench = Bench::after_a_look(&[3]);
+        let look = bench.begin();
+        bench.register.end_look(look, &[ACCOUNT], Vec::new());
+        assert_eq!(bench.ids(), Some(vec![3]), "it could not be read, that is all");
+        bench.register.end_look(look, &[], Vec::new());
+        assert!(bench.register.accounts.is_empty());
+    }
+
+    #[test]
+    fn nobody_writes_to_what_was_never_read() {
+        let mut register = Register::default();
+        let refused = register.begin_write(ACCOUNT, OWNER, Version::default());
+        assert_eq!(refused, Err(Refusal::NotKnown));
     }
 }

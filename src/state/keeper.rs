@@ -158,9 +158,16 @@ impl Keeper {
 
     /// Does something with the file, which is opened for it where it is not, and replaced where it is damaged.
     fn with_file<T>(&mut self, act: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Unopened> {
-        match act(self.open()?) {
+        let connection = self.open()?;
+        match act(connection) {
             Ok(done) => return Ok(done),
-            Err(error) if !file::is_damage(&error) => return Err(Unopened::Trouble(error.to_string())),
+            Err(error) if !file::is_damage(&error) => {
+                // SQLite opens what may not be written for reading, and leaves it at that.
+                if connection.is_readonly("main").unwrap_or(true) {
+                    self.store = Store::Closed;
+                }
+                return Err(Unopened::Trouble(error.to_string()));
+            }
             Err(error) => {
                 self.store = Store::Closed;
                 file::set_damaged_aside(&self.file, &error.to_string())?;
@@ -204,7 +211,7 @@ impl Keeper {
         }
     }
 
-    fn write_a_last_time(&mut self) {
+    pub(super) fn write_a_last_time(&mut self) {
         self.write();
         let lost = self.shared.waiting().count();
         if lost > 0 && !matches!(self.store, Store::Newer(_)) {

@@ -13,7 +13,7 @@ use grafoleancollector::{
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::counter::{Baselines, Change, OLDEST};
+use crate::counter::{Baselines, Change};
 use crate::device::Devices;
 use crate::interfaces::keep::Keeper;
 use crate::metrics::Counts;
@@ -33,6 +33,9 @@ pub const CONCURRENCY: usize = 4_096;
 
 /// How often a device's interfaces are looked at.
 const INTERFACES_EVERY: u64 = 300;
+/// How long a look at the interfaces may take.
+const SHORTEST_LOOK: Duration = Duration::from_secs(5);
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// The SDK's deadline for a run without one of its own.
 const SHORTEST_RUN: Duration = Duration::from_secs(30);
 /// Lines of the log in each minute about devices that answer strangely.
@@ -45,9 +48,9 @@ pub struct SnmpBot {
     pub(crate) wire: Wire,
     pub(crate) options: Options,
     pub(crate) devices: Devices,
-    pub(crate) counts: Counts,
+    pub(crate) counts: Arc<Counts>,
     pub(crate) said: Throttle,
-    pub(crate) keeper: Keeper,
+    pub(crate) keeper: Arc<Keeper>,
     baselines: Mutex<Baselines>,
     kept: OnceCell<Table>,
     moments: OnceLock<Moments>,
@@ -86,16 +89,25 @@ pub(crate) enum What {
 impl SnmpTask {
     /// How long a run may take.
     fn deadline(&self) -> Duration {
-        let shortest = self.entity.intervals().first().map(|interval| interval.as_secs().into());
         match self.what {
-            What::Sensors => shortest.map_or(SHORTEST_RUN, Duration::from_secs).max(SHORTEST_RUN),
+            What::Sensors => self.shortest().map_or(SHORTEST_RUN, |every| every.max(SHORTEST_RUN)),
             What::Interfaces => Duration::from_secs(INTERFACES_EVERY),
         }
     }
 
     /// How long its poll may take: what it has read by then is worth delivering.
     pub(crate) fn poll_time(&self) -> Duration {
-        self.deadline() / 10 * 9
+        match self.what {
+            What::Sensors => self.deadline() / 10 * 9,
+            // The sensors wait meanwhile, in the same lane, and must not miss a tick.
+            What::Interfaces => {
+                self.shortest().map_or(LONGEST_LOOK, |every| (every / 2).clamp(SHORTEST_LOOK, LONGEST_LOOK))
+            }
+        }
+    }
+
+    fn shortest(&self) -> Option<Duration> {
+        self.entity.intervals().first().map(|interval| Duration::from_secs(interval.as_secs().into()))
     }
 }
 
@@ -116,9 +128,9 @@ impl SnmpBot {
             wire,
             options: Options::default(),
             devices: Devices::default(),
-            counts: Counts::default(),
+            counts: Arc::default(),
             said: Throttle::new(LINES_PER_MINUTE, Duration::from_secs(60)),
-            keeper: Keeper::default(),
+            keeper: Arc::default(),
             baselines: Mutex::new(Baselines::new(Baselines::DEFAULT_MOST_ROWS)),
             kept: OnceCell::new(),
             moments: OnceLock::new(),
@@ -251,7 +263,7 @@ impl Collector for SnmpBot {
         let served: HashSet<_> = entities.iter().map(|entity| entity.id).collect();
         self.devices.keep(&served);
         if let Some(moments) = self.moments.get() {
-            self.baselines().forget_before(moments.at(Instant::now()) - OLDEST);
+            self.baselines().forget_old(moments.at(Instant::now()));
             self.keep_baselines();
         }
         Ok(jobs)

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use grafoleancollector::{EntityId, Host};
+use grafoleancollector::{EntityId, Host, PartsError};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::notices::Notices;
@@ -20,13 +20,16 @@ pub(crate) struct Device {
     pub(crate) manners: AsyncMutex<Manners>,
     patience: Mutex<Patience>,
     notices: Mutex<Notices>,
+    /// Why the entities of its interfaces could not be written last, until somebody is told.
+    unwritten: Mutex<Option<PartsError>>,
 }
 
 impl Device {
     fn new(host: Host, credential: Arc<Credential>) -> Self {
         let rows = credential.max_repetitions().unwrap_or(DEFAULT_MAX_REPETITIONS);
         let manners = AsyncMutex::new(Manners::new(rows, DEFAULT_GET_BATCH));
-        Self { host, credential, manners, patience: Mutex::default(), notices: Mutex::default() }
+        let (patience, notices, unwritten) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { host, credential, manners, patience, notices, unwritten }
     }
 
     pub(crate) fn patience(&self) -> MutexGuard<'_, Patience> {
@@ -35,6 +38,15 @@ impl Device {
 
     pub(crate) fn notices(&self) -> MutexGuard<'_, Notices> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn interfaces_written(&self, result: Result<(), PartsError>) {
+        *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = result.err();
+    }
+
+    /// Why they could not be written, once.
+    pub(crate) fn interfaces_unwritten(&self) -> Option<PartsError> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

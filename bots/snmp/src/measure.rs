@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grafoleancollector::{EntityId, JobError, Run, Samples, Sensor as Configured};
@@ -9,6 +10,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::bot::{SnmpBot, SnmpTask};
+use crate::device::Device;
 use crate::harvest::Harvest;
 use crate::notices::Subject;
 use crate::patience::Rest;
@@ -30,16 +32,22 @@ async fn no_time_left(run: &Run<SnmpTask>) {
 }
 
 impl SnmpBot {
+    /// What is remembered of a run's device.
+    pub(crate) fn device(&self, run: &Run<SnmpTask>) -> Arc<Device> {
+        let SnmpTask { entity, host, credential, .. } = &*run.task;
+        self.devices.of(entity.id, host, credential)
+    }
+
     /// Polls the device for what is wanted, unless it is left alone for now. An error is one line on why there is
     /// nothing at all.
     pub(crate) async fn ask(
         &self,
         run: &Run<SnmpTask>,
+        device: &Device,
         wanted: &Wanted,
-        time: Duration,
     ) -> Result<Polled, JobError> {
-        let SnmpTask { entity, host, credential, .. } = &*run.task;
-        let device = self.devices.of(entity.id, host, credential);
+        let SnmpTask { host, credential, .. } = &*run.task;
+        let time = run.task.poll_time();
         let began = Instant::now();
         let resting = device.patience().rest(began);
         if let Some(Rest { polls, left, why }) = resting {
@@ -86,7 +94,8 @@ impl SnmpBot {
         let moments = self.moments(run);
         let due: Vec<&Configured<Snmp>> = entity.due(run).collect();
         let sources = || due.iter().flat_map(|sensor| sensor.details.sources());
-        let asked = self.ask(run, &Wanted::of(sources()), run.task.poll_time()).await;
+        let device = self.device(run);
+        let asked = self.ask(run, &device, &Wanted::of(sources())).await;
         let mut harvest = Harvest::new(entity.account, entity.id, self.options.with_stats);
         let polled = match asked {
             Ok(polled) => polled,
@@ -108,7 +117,7 @@ impl SnmpBot {
         let found = unread(&polled).into_iter().chain(harvest.found()).collect();
         let (sensors, sources): (HashSet<_>, HashSet<_>) =
             (due.iter().map(|sensor| sensor.id).collect(), sources().collect());
-        self.notice(run, found, |subject| match subject {
+        self.notice(run, &device, found, |subject| match subject {
             // What was wrong before the device went away may still be.
             _ if polled.gone.is_some() => false,
             Subject::Refused(sensor, _) | Subject::Repeated(sensor) => sensors.contains(sensor),
@@ -143,9 +152,13 @@ impl SnmpBot {
     }
 
     /// Logs what is new of what was found.
-    fn notice(&self, run: &Run<SnmpTask>, found: Vec<(Subject, String)>, covered: impl Fn(&Subject) -> bool) {
-        let SnmpTask { entity, host, credential, .. } = &*run.task;
-        let device = self.devices.of(entity.id, host, credential);
+    fn notice(
+        &self,
+        run: &Run<SnmpTask>,
+        device: &Device,
+        found: Vec<(Subject, String)>,
+        covered: impl Fn(&Subject) -> bool,
+    ) {
         let new = device.notices().look(found, covered);
         for text in new {
             self.say(run, &text);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use grafoleancollector::EntityId;
 
 use super::codec::{decode_key, decode_rows, encode_key, encode_rows};
-use super::{Baseline, Reading, Step, step};
+use super::{Baseline, Reading, Step, oldest, step};
 use crate::oid::Oid;
 use crate::poll::Index;
 
@@ -92,6 +92,7 @@ impl Baselines {
         mixed: bool,
     ) -> Vec<Step> {
         let Some(now) = readings.iter().map(|(_, reading)| reading.at).max() else { return Vec::new() };
+        let oldest = oldest(key.every);
         let mut series = self.take(key).unwrap_or_default();
         // New readings overwrite the old ones in place as long as the rows are the same, as they nearly always
         // are.
@@ -99,9 +100,9 @@ impl Baselines {
             && series.rows.iter().zip(readings).all(|((old, _), (new, _))| **old == **new);
         let steps = if same {
             let pairs = series.rows.iter_mut().zip(readings);
-            pairs.map(|((_, baseline), (_, reading))| baseline.advance(*reading, mixed)).collect()
+            pairs.map(|((_, baseline), (_, reading))| baseline.advance(*reading, mixed, oldest)).collect()
         } else {
-            series.merge(readings, whole, mixed)
+            series.merge(readings, whole, mixed, oldest)
         };
         if !series.unsaved {
             self.changed.push(key.clone());
@@ -111,9 +112,10 @@ impl Baselines {
         steps
     }
 
-    /// Forgets what was last read before `at`: too old to be compared with anything.
-    pub(crate) fn forget_before(&mut self, at: i64) {
-        let old = self.series.iter().filter(|(_, series)| series.at < at);
+    /// Forgets what is too old, at this moment, to be compared with anything.
+    pub(crate) fn forget_old(&mut self, now: i64) {
+        let old =
+            self.series.iter().filter(|(key, series)| now.saturating_sub(series.at) > oldest(key.every));
         let old: Vec<SeriesKey> = old.map(|(key, _)| key.clone()).collect();
         self.remove(old);
     }
@@ -176,7 +178,7 @@ impl Baselines {
 }
 
 impl Series {
-    fn merge(&mut self, readings: &[(&[u32], Reading)], whole: bool, mixed: bool) -> Vec<Step> {
+    fn merge(&mut self, readings: &[(&[u32], Reading)], whole: bool, mixed: bool, oldest: i64) -> Vec<Step> {
         let mut steps = Vec::with_capacity(readings.len());
         let mut old = std::mem::take(&mut self.rows).into_iter().peekable();
         for (index, reading) in readings {
@@ -184,7 +186,7 @@ impl Series {
                 self.rows.extend((!whole).then_some(absent));
             }
             let mut known = old.next_if(|(other, _)| **other == **index);
-            let step = known.as_mut().map(|(_, baseline)| baseline.advance(*reading, mixed));
+            let step = known.as_mut().map(|(_, baseline)| baseline.advance(*reading, mixed, oldest));
             let first = || ((*index).into(), Baseline { reading: *reading, rate: None });
             self.rows.push(known.unwrap_or_else(first));
             steps.push(step.unwrap_or(Step::First));
@@ -195,11 +197,11 @@ impl Series {
 }
 
 impl Baseline {
-    fn advance(&mut self, now: Reading, mixed: bool) -> Step {
+    fn advance(&mut self, now: Reading, mixed: bool, oldest: i64) -> Step {
         if self.reading == now {
             return self.rate.map_or(Step::First, Step::Rate);
         }
-        let step = if mixed { Step::Reset } else { step(self, &now) };
+        let step = if mixed { Step::Reset } else { step(self, &now, oldest) };
         let rate = if let Step::Rate(rate) = step { Some(rate) } else { None };
         *self = Self { reading: now, rate };
         step

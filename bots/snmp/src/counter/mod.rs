@@ -61,8 +61,10 @@ pub(crate) enum Step {
 
 const MICROS_PER_TICK: i64 = 10_000;
 const TICKS_MODULUS: i64 = 1 << 32;
-/// A baseline that is older says nothing about the rate now, and may have been wrapped over many times.
-pub(crate) const OLDEST: i64 = 24 * 3_600 * 1_000_000;
+/// A baseline that is older than a day, or than three intervals, says nothing about the rate now, and may have been
+/// wrapped over many times.
+const OLDEST: i64 = 24 * 3_600 * 1_000_000;
+const MOST_INTERVALS: i64 = 3;
 /// Agents refresh their counters every second at best: over a shorter time a rate is noise.
 const SHORTEST: i64 = 100_000;
 /// The device's clock has a resolution of 10 ms: over less than this ours is the better one.
@@ -84,10 +86,16 @@ enum Elapsed {
     TooShort,
 }
 
-/// The rate between the last reading and this one, where there is one to be believed.
-pub(crate) fn step(before: &Baseline, now: &Reading) -> Step {
+/// How old a baseline may be, in microseconds, that is compared every so many seconds.
+pub(crate) fn oldest(every: u32) -> i64 {
+    OLDEST.max(i64::from(every) * MOST_INTERVALS * 1_000_000)
+}
+
+/// The rate between the last reading, if it is not older than `oldest`, and this one, where there is one to be
+/// believed.
+pub(crate) fn step(before: &Baseline, now: &Reading, oldest: i64) -> Step {
     let Baseline { reading: then, rate: last_rate } = before;
-    if then.width != now.width || now.at.saturating_sub(then.at) > OLDEST {
+    if then.width != now.width || now.at.saturating_sub(then.at) > oldest {
         return Step::First;
     }
     let (micros, same_boot) = match elapsed(then, now) {

@@ -22,7 +22,7 @@ fn minute(
 ) -> Step {
     let [then, now] = [uptimes.map(|(then, _)| then * 100), uptimes.map(|(_, now)| now * 100)];
     let before = Baseline { reading: reading(width, before, 0, then), rate: last_rate };
-    step(&before, &reading(width, after, 60 * SECOND, now))
+    step(&before, &reading(width, after, 60 * SECOND, now), OLDEST)
 }
 
 const STEADY: Option<(u32, u32)> = Some((5_000, 5_060));
@@ -73,7 +73,7 @@ fn a_restart_gives_no_value_even_where_the_counter_is_larger_than_before() {
     // It was up for 100 s, then an hour passed, and it is up for half an hour.
     let before = Baseline { reading: reading(Width::Bits64, 10, 0, Some(10_000)), rate: None };
     let after = reading(Width::Bits64, 90, 3_600 * SECOND, Some(180_000));
-    assert_eq!(step(&before, &after), Step::Reset);
+    assert_eq!(step(&before, &after, OLDEST), Step::Reset);
 }
 
 #[test]
@@ -81,8 +81,12 @@ fn an_uptime_that_wraps_after_497_days_is_no_restart() {
     let ticks_then = u32::MAX - 3_000 + 1;
     let before = Baseline { reading: reading(Width::Bits64, 0, 0, Some(ticks_then)), rate: None };
     let after = |ticks| reading(Width::Bits64, 6_000, 60 * SECOND, Some(ticks));
-    assert_eq!(step(&before, &after(3_000)), Step::Rate(100.0));
-    assert_eq!(step(&before, &after(30_000)), Step::Reset, "a wrap would have taken longer than the minute");
+    assert_eq!(step(&before, &after(3_000), OLDEST), Step::Rate(100.0));
+    assert_eq!(
+        step(&before, &after(30_000), OLDEST),
+        Step::Reset,
+        "a wrap would have taken longer than the minute"
+    );
 }
 
 #[test]
@@ -91,10 +95,10 @@ fn the_devices_clock_measures_the_time_unless_it_is_insane() {
     let before = Baseline { reading: reading(Width::Bits64, 0, 0, Some(100_000)), rate: None };
     let after = |seconds: i64, ticks| reading(Width::Bits64, 6_000, seconds * SECOND, Some(ticks));
     let late = Reading { at: 61 * SECOND + SECOND / 2, ..after(0, 106_000) };
-    assert_eq!(step(&before, &late), Step::Rate(100.0));
-    assert_eq!(step(&before, &after(60, 103_000)), Step::Rate(100.0), "a clock at half speed");
-    assert_eq!(step(&before, &after(60, 160_000)), Step::Rate(100.0), "a clock at tenfold speed");
-    assert_eq!(step(&before, &after(-500, 106_000)), Step::Rate(100.0), "our clock was set back");
+    assert_eq!(step(&before, &late, OLDEST), Step::Rate(100.0));
+    assert_eq!(step(&before, &after(60, 103_000), OLDEST), Step::Rate(100.0), "a clock at half speed");
+    assert_eq!(step(&before, &after(60, 160_000), OLDEST), Step::Rate(100.0), "a clock at tenfold speed");
+    assert_eq!(step(&before, &after(-500, 106_000), OLDEST), Step::Rate(100.0), "our clock was set back");
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn a_row_that_came_long_after_the_uptime_has_a_time_of_its_own() {
     };
     let before = Baseline { reading: at(1, 100_000, 1_000), rate: None };
     let after = Reading { value: 6_300, ..at(64, 106_000, 4_000) };
-    assert_eq!(step(&before, &after), Step::Rate(100.0));
+    assert_eq!(step(&before, &after, OLDEST), Step::Rate(100.0));
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn no_time_gives_no_rate() {
     for device in [None, Some(500)] {
         let before = Baseline { reading: reading(Width::Bits32, 1, 7, device), rate: None };
         for (at, ticks) in [(7, device), (7, device.map(|ticks| ticks + 5)), (-9, device)] {
-            assert_eq!(step(&before, &reading(Width::Bits32, 2, at, ticks)), Step::TooSoon);
+            assert_eq!(step(&before, &reading(Width::Bits32, 2, at, ticks), OLDEST), Step::TooSoon);
         }
     }
 }
@@ -122,8 +126,8 @@ fn no_time_gives_no_rate() {
 #[test]
 fn what_is_a_day_old_or_of_another_width_is_no_baseline() {
     let before = Baseline { reading: reading(Width::Bits32, 1, 0, None), rate: None };
-    assert_eq!(step(&before, &reading(Width::Bits32, 2, 25 * 3_600 * SECOND, None)), Step::First);
-    assert_eq!(step(&before, &reading(Width::Bits64, 2, 60 * SECOND, None)), Step::First);
+    assert_eq!(step(&before, &reading(Width::Bits32, 2, 25 * 3_600 * SECOND, None), OLDEST), Step::First);
+    assert_eq!(step(&before, &reading(Width::Bits64, 2, 60 * SECOND, None), OLDEST), Step::First);
 }
 
 #[test]
@@ -178,7 +182,7 @@ proptest! {
             fastest = fastest.max(per_second(rate, SECOND));
             let device = with_uptime.then(|| u32::try_from(ticks % WRAP).unwrap());
             let now = reading(width, value, at + jitter * 1_000, device);
-            let step = baseline.map_or(Step::First, |before| step(&before, &now));
+            let step = baseline.map_or(Step::First, |before| step(&before, &now, OLDEST));
             if let Step::Rate(found) = step {
                 let exact = per_second(rate, SECOND);
                 // A counter that is cleared just below 2^32 may look like a wrap: then the step is small.
@@ -205,7 +209,7 @@ proptest! {
             Reading { width, value: value(v), at, device: devices.then_some(DeviceTime { ticks, lag }) }
         };
         let before = Baseline { reading: one(values.0, ats.0, ticks.0, lags.0), rate: None };
-        if let Step::Rate(rate) = step(&before, &one(values.1, ats.1, ticks.1, lags.1)) {
+        if let Step::Rate(rate) = step(&before, &one(values.1, ats.1, ticks.1, lags.1), OLDEST) {
             prop_assert!((0.0..=MOST_PER_SECOND).contains(&rate));
         }
     }

@@ -273,6 +273,7 @@ fn command() -> Command {
         .arg(
             option("version", "VERSION", "1, 2c or 3 [default: 2c; 3 with -u]")
                 .short('v')
+                .hide_possible_values(true)
                 .value_parser(["1", "2c", "3"]),
         )
         .arg(option("port", "PORT", "The UDP port [default: 161]").short('p').value_parser(value_parser!(u16)))
@@ -303,6 +304,7 @@ fn command() -> Command {
             option("level", "LEVEL", "noAuthNoPriv, authNoPriv or authPriv [default: what other options need]")
                 .short('l')
                 .ignore_case(true)
+                .hide_possible_values(true)
                 .value_parser(["noAuthNoPriv", "authNoPriv", "authPriv"]),
         )
         .arg(option("auth-protocol", "PROTOCOL", "MD5, SHA, SHA-224, SHA-256, SHA-384 or SHA-512").short('a'))

@@ -38,32 +38,24 @@ pub(super) struct NoContact {
 }
 
 impl Contact {
-    /// Meets the device at the first of its addresses that does not refuse.
+    /// Meets the device at this address.
     pub(super) async fn new(
         wire: &Arc<Wire>,
-        mut address: SocketAddr,
-        further: Vec<SocketAddr>,
+        address: SocketAddr,
         asking: &Asking,
     ) -> Result<Self, NoContact> {
-        let mut further = further.into_iter();
-        loop {
-            let device = wire.agent(address, &asking.credential);
-            let error = match device.get(&[Oid::new(SYS_UP_TIME)]).await {
-                Err(SnmpError::Agent { status, index }) if means_forbidden(&status) => {
-                    SnmpError::Agent { status, index }
-                }
-                // Any other error of the agent's is an answer.
-                Ok(_) | Err(SnmpError::TooBig | SnmpError::Agent { .. }) => {
-                    return Ok(Self::with(wire, address, device, asking));
-                }
-                Err(error) => error,
-            };
-            // An agent may listen at one of a name's addresses only. Silence is not worth to be met twice.
-            match further.next() {
-                Some(next) if matches!(error, SnmpError::Unreachable(_)) => address = next,
-                _ => return Err(NoContact { address, error }),
+        let device = wire.agent(address, &asking.credential);
+        let error = match device.get(&[Oid::new(SYS_UP_TIME)]).await {
+            Err(SnmpError::Agent { status, index }) if means_forbidden(&status) => {
+                SnmpError::Agent { status, index }
             }
-        }
+            // Any other error of the agent's is an answer.
+            Ok(_) | Err(SnmpError::TooBig | SnmpError::Agent { .. }) => {
+                return Ok(Self::with(wire, address, device, asking));
+            }
+            Err(error) => error,
+        };
+        Err(NoContact { address, error })
     }
 
     fn with(wire: &Arc<Wire>, address: SocketAddr, device: Device, asking: &Asking) -> Self {
@@ -90,6 +82,14 @@ impl Contact {
 
     pub(super) fn max_repetitions(&self) -> Option<u32> {
         self.credential.max_repetitions()
+    }
+}
+
+impl NoContact {
+    /// Nothing listens at this address, or there is no way to it. An agent may listen at one of a name's addresses
+    /// only; but silence is not worth to be met twice.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.error, SnmpError::Unreachable(_))
     }
 }
 

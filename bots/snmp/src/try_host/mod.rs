@@ -32,7 +32,7 @@ use grafoleancollector::Environment;
 
 use crate::wire::Wire;
 use arguments::{Options, Refusal};
-use contact::{Contact, ask_otherwise};
+use contact::{Contact, NoContact, ask_otherwise};
 use failure::Failure;
 
 /// All well, or nobody listens to it.
@@ -85,8 +85,8 @@ pub fn try_host(arguments: Vec<OsString>) -> ExitCode {
 }
 
 async fn ask(out: &mut impl Write, options: &Options) -> io::Result<u8> {
-    let (address, further) = match options.target.resolve(options.asking.credential.port()).await {
-        Ok(found) => found,
+    let address = match options.target.resolve(options.asking.credential.port()).await {
+        Ok(address) => address,
         Err(error) => {
             let (host, notes) = (options.host.clone(), Vec::new());
             refuse(out, options, &Failure { host, address: None, error: error.to_string(), notes })?;
@@ -94,7 +94,20 @@ async fn ask(out: &mut impl Write, options: &Options) -> io::Result<u8> {
         }
     };
     let wire = Arc::new(Wire::open().map_err(io::Error::other)?);
-    let mut contact = match Contact::new(&wire, address, further, &options.asking).await {
+    let mut met = Contact::new(&wire, address, &options.asking).await;
+    if met.as_ref().is_err_and(NoContact::is_refusal) {
+        for other in options.target.others(address).await {
+            if let Ok(contact) = Contact::new(&wire, other, &options.asking).await {
+                let host = &options.host;
+                complain(&format!(
+                    "warning: {host} does not answer at {address}, where the bot would ask it, but at {other}"
+                ));
+                met = Ok(contact);
+                break;
+            }
+        }
+    }
+    let mut contact = match met {
         Ok(contact) => contact,
         Err(no_contact) => {
             let others = ask_otherwise(&wire, no_contact.address, &options.asking).await.unwrap_or_default();

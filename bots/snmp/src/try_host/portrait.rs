@@ -88,18 +88,18 @@ pub(super) async fn draw(
 
     let first = contact.poll(&interfaces::sources()).await;
     let between = Instant::now();
-    // The device has other things to do meanwhile, but not for us.
-    let patient = contact.without_retries();
-    let round_trip = RoundTrip::measure(&patient).await;
+    // What is lost now is to be seen.
+    let device = contact.without_retries();
+    let round_trip = RoundTrip::measure(&device).await;
     let getbulk = match contact.version {
         Version::V1 => None,
-        _ => Some(Bulk::measure(&patient, contact.max_repetitions()).await),
+        _ => Some(Bulk::measure(&device, contact.max_repetitions()).await),
     };
     let others = others.await.unwrap_or_default();
     wait_until(between, options.interval).await;
     let second = contact.poll(&interfaces::counters()).await;
     let interfaces = Interfaces::of(&first, &second, &moments);
-    let seconds = seconds_between(&first, &second);
+    let seconds = seconds_between(&first, &second).unwrap_or(options.interval.as_secs_f64());
 
     let agent = Agent {
         versions: answered(contact.version, &others),
@@ -170,13 +170,10 @@ fn versions(asked: Version, all: &[Answered]) -> String {
     format!("{} answered with this community{silent}; {engine}", with_community(true))
 }
 
-/// From the middle of what was counted first to the middle of what was counted later.
-fn seconds_between(first: &Polled, second: &Polled) -> f64 {
+/// From one look at the uptime, which comes with the counters, to the other.
+fn seconds_between(first: &Polled, second: &Polled) -> Option<f64> {
     let when = |polled: &Polled| polled.uptime.map(|uptime| uptime.received);
-    match (when(first), when(second)) {
-        (Some(first), Some(second)) => second.saturating_duration_since(first).as_secs_f64(),
-        _ => 0.0,
-    }
+    Some(when(second)?.saturating_duration_since(when(first)?).as_secs_f64())
 }
 
 impl Agent {

@@ -78,7 +78,7 @@ fn what_a_terminal_would_obey_is_shown_harmlessly() {
         .says("sysName.0 = STRING: büro\\u{202e}\n")
         .says("sysLocation.0 = STRING: two\\r\\nlines\n");
     // The portrait shows lines as lines.
-    try_host(&[&device, "--interval", "0.1", "-r", "0", "-t", "0.2"])
+    try_host(&[&device, "--interval", "0.1", "-r", "1", "-t", "1"])
         .with(0)
         .says("\n  sysLocation  two\n               lines\n");
 }

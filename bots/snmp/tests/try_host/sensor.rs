@@ -86,8 +86,8 @@ fn a_sensor_of_counters_gives_rates_and_is_advised() {
         .complains("ifInOctets (1.3.6.1.2.1.2.2.1.10) can wrap every 34s at this interface's speed, but is read every")
         .complains("use ifHCInOctets (1.3.6.1.2.1.31.1.1.1.6) instead");
     let value = ended.stdout.lines().find_map(|line| line.strip_prefix("if.Gi0-7.in = ")).unwrap();
-    // 1,000 octets per second, as far as two processes agree on the time.
-    assert!((6_000.0..10_000.0).contains(&value.parse::<f64>().unwrap()), "{value}");
+    // 1,000 octets per second, as far as two busy processes agree on the time.
+    assert!((2_000.0..32_000.0).contains(&value.parse::<f64>().unwrap()), "{value}");
 
     let json = try_host(&[&line[..], &["--json"]].concat()).with(0).json();
     assert_eq!((&json["holes"], &json["without_rate"]), (&json!(1), &json!(0)));

@@ -141,7 +141,7 @@ fn what_is_forgotten_is_removed_from_the_store() {
     advance(&mut baselines, &key(1, 60), &[(1, at(0, 0))], true);
     store.save(baselines.take_changes());
     advance(&mut baselines, &key(2, 60), &[(1, at(0, 0))], true);
-    baselines.forget_before(SECOND);
+    baselines.forget_old(25 * 3_600 * SECOND);
     let changes = baselines.take_changes();
     assert_eq!(changes.len(), 2, "each once");
     store.save(changes);
@@ -158,4 +158,14 @@ fn each_series_is_saved_once_however_often_it_changed() {
     assert_eq!(changes.len(), 1);
     store.save(changes);
     assert_eq!(store.restore().0.len(), 1);
+}
+
+#[test]
+fn a_sensor_of_once_a_day_or_a_week_has_a_rate_too() {
+    const DAY: i64 = 24 * 3_600;
+    let (mut baselines, weekly) = (baselines(), key(1, 7 * 86_400));
+    advance(&mut baselines, &weekly, &[(1, at(0, 0))], true);
+    baselines.forget_old(8 * DAY * SECOND);
+    let later = at(7 * DAY + 1, (7 * DAY + 1).unsigned_abs());
+    assert_eq!(advance(&mut baselines, &weekly, &[(1, later)], true), [Step::Rate(1.0)]);
 }
