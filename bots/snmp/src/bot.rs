@@ -210,9 +210,10 @@ impl SnmpBot {
 
     /// Hands what has changed to the state, which writes it in its own time.
     pub(crate) fn keep_baselines(&self) {
-        let changes = self.baselines().take_changes();
         let Some(table) = self.kept.get() else { return };
-        for Change { key, value } in changes {
+        // One by one: each is some work, and others wait for the lock meanwhile.
+        let next = || self.baselines().take_change();
+        for Change { key, value } in std::iter::from_fn(next) {
             match value {
                 Some(value) => table.put(&key, value),
                 None => table.remove(&key),

@@ -82,19 +82,25 @@ impl Devices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The device of an entity. One that is asked elsewhere or otherwise than before is a new one: what was learnt
-    /// of the old one does not apply, and nobody should wait for a mended credential to be tried.
-    pub(crate) fn of(&self, entity: EntityId, host: &Host, credential: &Arc<Credential>) -> Arc<Device> {
+    /// The device of an entity, and whether it takes the place of another one. One that is asked elsewhere or
+    /// otherwise than before is a new one: what was learnt of the old one does not apply, and nobody should wait for a
+    /// mended credential to be tried.
+    pub(crate) fn of(
+        &self,
+        entity: EntityId,
+        host: &Host,
+        credential: &Arc<Credential>,
+    ) -> (Arc<Device>, bool) {
         let mut all = self.all();
         if let Some(known) = all.get(&entity)
             && known.host == *host
             && (Arc::ptr_eq(&known.credential, credential) || known.credential == *credential)
         {
-            return Arc::clone(known);
+            return (Arc::clone(known), false);
         }
         let device = Arc::new(Device::new(host.clone(), Arc::clone(credential)));
-        all.insert(entity, Arc::clone(&device));
-        device
+        let replaced = all.insert(entity, Arc::clone(&device)).is_some();
+        (device, replaced)
     }
 
     /// Forgets all others.
@@ -118,13 +124,17 @@ mod tests {
         let (devices, entity) = (Devices::default(), EntityId::new(7));
         let host: Host = "127.0.0.1".parse().unwrap();
         let credential = |community: &str| Arc::new(Credential::v2c(community).unwrap());
-        let first = devices.of(entity, &host, &credential("public"));
-        assert!(Arc::ptr_eq(&first, &devices.of(entity, &host, &credential("public"))));
-        let mended = devices.of(entity, &host, &credential("secret"));
-        assert!(!Arc::ptr_eq(&first, &mended));
+        let of = |community| devices.of(entity, &host, &credential(community));
+        let (first, replaces) = of("public");
+        assert!(!replaces);
+        let (again, replaces) = of("public");
+        assert!(Arc::ptr_eq(&first, &again) && !replaces);
+        let (mended, replaces) = of("secret");
+        assert!(!Arc::ptr_eq(&first, &mended) && replaces);
         devices.keep(&HashSet::from([entity]));
-        assert!(Arc::ptr_eq(&mended, &devices.of(entity, &host, &credential("secret"))));
+        assert!(Arc::ptr_eq(&mended, &of("secret").0));
         devices.keep(&HashSet::new());
-        assert!(!Arc::ptr_eq(&mended, &devices.of(entity, &host, &credential("secret"))));
+        let (anew, replaces) = of("secret");
+        assert!(!Arc::ptr_eq(&mended, &anew) && !replaces);
     }
 }

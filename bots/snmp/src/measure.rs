@@ -49,7 +49,12 @@ impl SnmpBot {
     /// What is remembered of a run's device.
     pub(crate) fn device(&self, run: &Run<SnmpTask>) -> Arc<Device> {
         let SnmpTask { entity, host, credential, .. } = &*run.task;
-        self.devices.of(entity.id, host, credential)
+        let (device, replaces) = self.devices.of(entity.id, host, credential);
+        if replaces {
+            // What another device counted, or this one for others, is no baseline for what comes now.
+            self.baselines().forget_entity(entity.id);
+        }
+        device
     }
 
     /// Polls the device for what is wanted, unless it is left alone for now. An error is one line on why there is
