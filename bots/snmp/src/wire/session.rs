@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_snmp::{Auth, Client, ClientBuilder, DecodeConfig, Error, Retry, UsmConfig};
+use grafoleancollector::telemetry::Throttle;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
@@ -26,6 +27,7 @@ pub(super) struct Session {
     credential: Arc<Credential>,
     family: Arc<Family>,
     keys: Arc<KeyCache>,
+    said: Arc<Throttle>,
     notes: Arc<Notes>,
     client: Mutex<Arc<OnceCell<Client<Line>>>>,
     timeouts_in_a_row: AtomicU32,
@@ -46,12 +48,14 @@ impl Session {
         credential: Arc<Credential>,
         family: Arc<Family>,
         keys: Arc<KeyCache>,
+        said: Arc<Throttle>,
     ) -> Self {
         Self {
             target,
             credential,
             family,
             keys,
+            said,
             notes: Arc::default(),
             client: Mutex::default(),
             timeouts_in_a_row: AtomicU32::new(0),
@@ -101,7 +105,9 @@ impl Session {
             let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
             let (noted, user) = (self.notes.get(), self.credential.user());
             if user.is_some() && noted.engine_replaced() && !met_again {
-                info!(target = %self.target, "the SNMPv3 engine of the device was replaced");
+                if let Some(more) = self.said.say() {
+                    info!("{}: the SNMPv3 engine of the device was replaced{more}", self.target);
+                }
                 self.forget_engine();
                 met_again = true;
                 continue;
