@@ -5,6 +5,7 @@ mod configuration;
 mod health;
 mod outages;
 mod posting;
+mod remembering;
 mod scripted;
 mod starting;
 mod stopping;
