@@ -69,6 +69,7 @@ pub struct Program {
     variables: &'static [Variable],
     commands: Vec<OwnCommand>,
     concurrency: Option<usize>,
+    quiet: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -88,6 +89,7 @@ impl Program {
             variables: &[],
             commands: Vec::new(),
             concurrency: None,
+            quiet: &[],
         }
     }
 
@@ -106,6 +108,18 @@ impl Program {
     /// How many runs may be under way at once, unless `MAX_CONCURRENT_RUNS` says otherwise.
     pub const fn concurrency(mut self, runs: usize) -> Self {
         self.concurrency = Some(runs);
+        self
+    }
+
+    /// Libraries whose lines are left out of the log, unless `LOG` names them: those that call each device that does
+    /// not answer an error, say, which the bot tells in words of its own.
+    ///
+    /// ```
+    /// let program = grafoleancollector::Program::new("my-bot", "1.0").quiet(&["snmp_library"]);
+    /// # let _ = program;
+    /// ```
+    pub const fn quiet(mut self, libraries: &'static [&'static str]) -> Self {
+        self.quiet = libraries;
         self
     }
 
@@ -166,11 +180,11 @@ impl Program {
         match matches.subcommand() {
             Some(("check", _)) => Ok(check::check(environment, build).await),
             Some(("once", arguments)) => {
-                let (settings, bot) = ready(&environment?, build)?;
+                let (settings, bot) = ready(&environment?, self.quiet, build)?;
                 once::once(bot, settings, self.concurrency, arguments.get_flag("json")).await
             }
             _ => {
-                let (settings, bot) = ready(&environment?, build)?;
+                let (settings, bot) = ready(&environment?, self.quiet, build)?;
                 let backend = shown_url(&settings.backend_url);
                 let mut runner = Runner::new(bot, settings);
                 if let Some(runs) = self.concurrency {
@@ -267,6 +281,7 @@ impl Program {
 /// Settings, logging and the bot, or all that is wrong with them.
 fn ready<C: Collector>(
     environment: &Environment,
+    quiet: &[&'static str],
     build: impl FnOnce(&Environment) -> Result<C, StartError>,
 ) -> Result<(Settings, C), StartError> {
     let mut problems = Vec::new();
@@ -274,7 +289,7 @@ fn ready<C: Collector>(
     if let Some((filter, format)) = log_settings(environment, &mut problems) {
         let token = settings.as_ref().map_or_else(|| Token::new(""), |settings| settings.token.clone());
         // It fails only where the program has set up logging of its own, which is then used.
-        let _ = logging::start(filter, format, token);
+        let _ = logging::start(filter.quiet(quiet), format, token);
     }
     let bot = gather(build(environment), &mut problems)?;
     match (settings, bot) {

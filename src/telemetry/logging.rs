@@ -55,6 +55,19 @@ impl FromStr for LogFilter {
     }
 }
 
+impl LogFilter {
+    /// Leaves out all lines of these libraries, as far as they are not named in the filter.
+    pub(crate) fn quiet(self, libraries: &[&'static str]) -> Self {
+        let named = |library: &str| {
+            let of_library = |target: &str| target.split("::").next() == Some(library);
+            self.0.iter().any(|(target, _)| of_library(target))
+        };
+        let unnamed: Vec<_> = libraries.iter().filter(|library| !named(library)).collect();
+        let targets = unnamed.into_iter();
+        Self(targets.fold(self.0, |targets, library| targets.with_target(*library, LevelFilter::OFF)))
+    }
+}
+
 /// Whether lines are written as JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
 
@@ -119,5 +132,19 @@ mod tests {
         assert!("debug".parse::<LogFilter>().is_ok());
         assert!("warn,grafoleancollector=trace".parse::<LogFilter>().is_ok());
         assert!("loud".parse::<LogFilter>().is_err());
+    }
+
+    #[test]
+    fn a_library_is_quiet_until_it_is_named() {
+        let would = |text: &str, target: &str| {
+            let filter = text.parse::<LogFilter>().unwrap().quiet(&["chatty"]);
+            filter.0.would_enable(target, &tracing::Level::ERROR)
+        };
+        assert!(!would("trace", "chatty::client") && would("trace", "hyper::client"));
+        assert!(!would("info,hyper=trace", "chatty") && would("info,hyper=trace", "chattering"));
+        assert!(
+            would("info,chatty=warn", "chatty::client")
+                && would("info,chatty::client=warn", "chatty::client")
+        );
     }
 }

@@ -31,6 +31,9 @@ pub const VARIABLES: &[Variable] = &[
 /// 1,000 dead ones as many.
 pub const CONCURRENCY: usize = 4_096;
 
+/// To the library each request without an answer is an error: the bot says once that a device does not answer.
+pub const QUIET: &[&str] = &["async_snmp"];
+
 /// How often a device's interfaces are looked at.
 const INTERFACES_EVERY: u64 = 300;
 /// How long a look at the interfaces may take.

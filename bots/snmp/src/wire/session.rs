@@ -84,7 +84,7 @@ impl Session {
     ) -> Result<T, Failure> {
         let mut met_again = false;
         loop {
-            let client = self.client().await.map_err(Failure::Snmp)?;
+            let (cell, client) = self.client().await.map_err(Failure::Snmp)?;
             let error = match request(client).await {
                 Ok(answer) => {
                     self.answered();
@@ -100,11 +100,17 @@ impl Session {
             };
             let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
             let (noted, user) = (self.notes.get(), self.credential.user());
-            if user.is_some() && noted.engine_replaced() && !met_again {
-                info!(target = %self.target, "the SNMPv3 engine of the device was replaced");
-                self.forget_engine();
+            if user.is_some() && !met_again {
                 met_again = true;
-                continue;
+                // Another request may have found out first.
+                if !Arc::ptr_eq(&cell, &self.cell()) {
+                    continue;
+                }
+                if noted.engine_replaced() {
+                    info!(target = %self.target, "the SNMPv3 engine of the device was replaced");
+                    self.forget_engine();
+                    continue;
+                }
             }
             self.family.counters().timeouts.add();
             let passwords = user.and_then(|user| user.passwords.as_ref());
@@ -137,9 +143,11 @@ impl Session {
         self.notes.forget_engine();
     }
 
-    async fn client(&self) -> Result<Client<Line>, SnmpError> {
+    /// The client, and where it was kept: somewhere else is another one, since its engine was forgotten.
+    async fn client(&self) -> Result<(Arc<OnceCell<Client<Line>>>, Client<Line>), SnmpError> {
         let cell = Arc::clone(&self.cell());
-        cell.get_or_try_init(|| self.connect()).await.cloned()
+        let client = cell.get_or_try_init(|| self.connect()).await?.clone();
+        Ok((cell, client))
     }
 
     async fn connect(&self) -> Result<Client<Line>, SnmpError> {
