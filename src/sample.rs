@@ -252,14 +252,18 @@ impl Samples {
     /// Adds a value in place: as [`with`](Self::with) or, with a time, [`with_at`](Self::with_at).
     pub fn push(&mut self, path: impl Into<Box<str>>, value: f64, time: Option<Timestamp>) {
         let path = path.into();
-        let fit = if value.is_finite() {
-            check(&path).map_err(Into::into)
+        match check(&path) {
+            Ok(()) => self.push_at(Path(path), value, time),
+            Err(error) => self.unfit.push(Unfit::new(&path, error.into())),
+        }
+    }
+
+    /// Adds a value in place, at a path that is known to be good.
+    pub fn push_at(&mut self, path: Path, value: f64, time: Option<Timestamp>) {
+        if value.is_finite() {
+            self.values.push(Value { path, value, time });
         } else {
-            Err(UnfitReason::NotFinite(value))
-        };
-        match fit {
-            Ok(()) => self.values.push(Value { path: Path(path), value, time }),
-            Err(reason) => self.unfit.push(Unfit::new(&path, reason)),
+            self.unfit.push(Unfit::new(path.as_str(), UnfitReason::NotFinite(value)));
         }
     }
 

@@ -69,7 +69,7 @@ pub struct Program {
     variables: &'static [Variable],
     commands: Vec<OwnCommand>,
     concurrency: Option<usize>,
-    quiet: &'static [&'static str],
+    quiet_libraries: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Program {
             variables: &[],
             commands: Vec::new(),
             concurrency: None,
-            quiet: &[],
+            quiet_libraries: Vec::new(),
         }
     }
 
@@ -111,15 +111,11 @@ impl Program {
         self
     }
 
-    /// Libraries whose lines are left out of the log, unless `LOG` names them: those that call each device that does
-    /// not answer an error, say, which the bot tells in words of its own.
-    ///
-    /// ```
-    /// let program = grafoleancollector::Program::new("my-bot", "1.0").quiet(&["snmp_library"]);
-    /// # let _ = program;
-    /// ```
-    pub const fn quiet(mut self, libraries: &'static [&'static str]) -> Self {
-        self.quiet = libraries;
+    /// A library that logs what the bot says itself, or what any device could fill a disk with: it is heard only
+    /// where `LOG` names it, as in `info,library=debug`. Its spans cost nothing then. `library` is the crate's name
+    /// in code, with `_`.
+    pub fn quiet_library(mut self, library: &'static str) -> Self {
+        self.quiet_libraries.push(library);
         self
     }
 
@@ -180,11 +176,11 @@ impl Program {
         match matches.subcommand() {
             Some(("check", _)) => Ok(check::check(environment, build).await),
             Some(("once", arguments)) => {
-                let (settings, bot) = ready(&environment?, self.quiet, build)?;
+                let (settings, bot) = self.ready(&environment?, build)?;
                 once::once(bot, settings, self.concurrency, arguments.get_flag("json")).await
             }
             _ => {
-                let (settings, bot) = ready(&environment?, self.quiet, build)?;
+                let (settings, bot) = self.ready(&environment?, build)?;
                 let backend = shown_url(&settings.backend_url);
                 let mut runner = Runner::new(bot, settings);
                 if let Some(runs) = self.concurrency {
@@ -193,6 +189,27 @@ impl Program {
                 tracing::info!("{} {}, for the backend at {backend}", self.name, self.version);
                 runner.run_until(Stop::on_signals()).await.map(|()| ExitCode::SUCCESS)
             }
+        }
+    }
+
+    /// Settings, logging and the bot, or all that is wrong with them.
+    fn ready<C: Collector>(
+        &self,
+        environment: &Environment,
+        build: impl FnOnce(&Environment) -> Result<C, StartError>,
+    ) -> Result<(Settings, C), StartError> {
+        let mut problems = Vec::new();
+        let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems)?;
+        if let Some((filter, format)) = log_settings(environment, &mut problems) {
+            let token = settings.as_ref().map_or_else(|| Token::new(""), |settings| settings.token.clone());
+            let filter = self.quiet_libraries.iter().fold(filter, |filter, library| filter.without(library));
+            // It fails only where the program has set up logging of its own, which is then used.
+            let _ = logging::start(filter, format, token);
+        }
+        let bot = gather(build(environment), &mut problems)?;
+        match (settings, bot) {
+            (Some(settings), Some(bot)) if problems.is_empty() => Ok((settings, bot)),
+            _ => Err(StartError::Settings(problems)),
         }
     }
 
@@ -275,26 +292,6 @@ impl Program {
             }
         }
         ExitCode::from(error.exit_code())
-    }
-}
-
-/// Settings, logging and the bot, or all that is wrong with them.
-fn ready<C: Collector>(
-    environment: &Environment,
-    quiet: &[&'static str],
-    build: impl FnOnce(&Environment) -> Result<C, StartError>,
-) -> Result<(Settings, C), StartError> {
-    let mut problems = Vec::new();
-    let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems)?;
-    if let Some((filter, format)) = log_settings(environment, &mut problems) {
-        let token = settings.as_ref().map_or_else(|| Token::new(""), |settings| settings.token.clone());
-        // It fails only where the program has set up logging of its own, which is then used.
-        let _ = logging::start(filter.quiet(quiet), format, token);
-    }
-    let bot = gather(build(environment), &mut problems)?;
-    match (settings, bot) {
-        (Some(settings), Some(bot)) if problems.is_empty() => Ok((settings, bot)),
-        _ => Err(StartError::Settings(problems)),
     }
 }
 

@@ -51,7 +51,7 @@ impl<'a> Harvest<'a> {
                 repeated += 1;
                 first_repeated.get_or_insert((path, holder));
             } else {
-                self.samples.push(path, value, None);
+                self.samples.push_at(path, value, None);
             }
         }
         if let Some((path, holder)) = first_repeated {

@@ -37,7 +37,7 @@ mod value;
 pub mod wire;
 
 pub use agent::{Agent, Binding, SnmpError};
-pub use bot::{CONCURRENCY, QUIET, SnmpBot, SnmpTask, VARIABLES};
+pub use bot::{CONCURRENCY, SnmpBot, SnmpTask, VARIABLES};
 pub use oid::{Oid, OidError};
 pub use protocol::Snmp;
 pub use sensor::{

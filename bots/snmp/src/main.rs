@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use grafolean_snmp_bot::{CONCURRENCY, QUIET, SnmpBot, VARIABLES, try_host};
+use grafolean_snmp_bot::{CONCURRENCY, SnmpBot, VARIABLES, try_host};
 use grafoleancollector::Program;
 
 fn main() -> ExitCode {
@@ -10,7 +10,8 @@ fn main() -> ExitCode {
         .about("Grafolean's SNMP bot: polls the devices that Grafolean names, and delivers their values")
         .variables(VARIABLES)
         .concurrency(CONCURRENCY)
-        .quiet(QUIET)
+        // It logs each request that fails, and each strange datagram, whoever sent it.
+        .quiet_library("async_snmp")
         .command(
             "try",
             "Ask a device without any backend: what it is like, and what a sensor would deliver",

@@ -124,9 +124,10 @@ fn templates_that_cannot_become_paths_are_refused() {
 }
 
 #[test]
-fn a_template_tells_whether_rows_can_differ() {
+fn a_template_tells_whether_rows_always_differ() {
     assert!(OutputPath::compile("a.{$index}", 1).unwrap().tells_rows_apart());
-    assert!(OutputPath::compile("a.{$1}", 1).unwrap().tells_rows_apart());
+    assert!(!OutputPath::compile("a.{$1}", 1).unwrap().tells_rows_apart(), "two rows may say the same");
+    assert!(!OutputPath::compile("a.{$index}-{$1}", 1).unwrap().tells_rows_apart(), "1-2-3 may be 1-2 and 3");
     assert!(!OutputPath::compile("a.b", 1).unwrap().tells_rows_apart());
 }
 

@@ -167,7 +167,9 @@ pub(crate) fn evaluate(
     baselines: &mut Baselines,
 ) -> Evaluated {
     let mut counters = Counters { entity, every: sensor.every, polled, moments, baselines };
-    let mut inputs: Vec<Input<'_>> = sensor.sources.iter().map(|source| counters.input(source)).collect();
+    let inputs = (1..).zip(sensor.sources);
+    let inputs = inputs.map(|(n, source)| counters.input(source, sensor.formula.used().contains(&n)));
+    let mut inputs: Vec<Input<'_>> = inputs.collect();
     let first_walk = sensor.sources.iter().position(|source| source.fetch == FetchMethod::Walk);
     let mut rows = Rows::new(sensor, entity);
     match first_walk {
@@ -193,12 +195,16 @@ struct Counters<'a, 'b> {
 }
 
 impl<'a> Counters<'a, '_> {
-    fn input(&mut self, source: &Source) -> Input<'a> {
+    /// What is not in the formula needs no number: texts of labels are not tried as such, and counters have no rate.
+    fn input(&mut self, source: &Source, in_formula: bool) -> Input<'a> {
         match source.fetch {
             FetchMethod::Get => {
                 let Some(scalar) = self.polled.scalars.get(&source.oid) else { return Input::Missing };
                 if scalar.value == Value::Nothing {
                     return Input::Missing;
+                }
+                if !in_formula {
+                    return Input::Scalar(Cell { value: &scalar.value, number: Number::None });
                 }
                 let readings = self.reading(&scalar.value, scalar.received);
                 let rate = readings.map(|reading| self.rates(&source.oid, &[(&[], reading)], true));
@@ -212,6 +218,9 @@ impl<'a> Counters<'a, '_> {
             FetchMethod::Walk => {
                 let Some(column) = self.polled.columns.get(&source.oid) else { return Input::Missing };
                 let rows = &*column.rows;
+                if !in_formula {
+                    return Input::Column { rows, numbers: Vec::new(), next: 0 };
+                }
                 let readings: Vec<(&[u32], Reading)> = rows
                     .iter()
                     .filter_map(|row| Some((&*row.index, self.reading(&row.value, row.received)?)))
@@ -257,7 +266,8 @@ impl<'a> Input<'a> {
                     *next += 1;
                 }
                 let row = rows.get(*next).filter(|row| *row.index == *index)?;
-                Some(Cell { value: &row.value, number: numbers[*next] })
+                let number = numbers.get(*next).copied().unwrap_or(Number::None);
+                Some(Cell { value: &row.value, number })
             }
         }
     }
@@ -378,7 +388,9 @@ impl<'a> Rows<'a> {
                 let example = format!("{:?}: {error}", self.path);
                 self.refuse(Refusal::BadPath, index, &example);
             }
-            Ok(path) if self.paths.is_new(&path, &self.done.values) => self.done.values.push((path, value)),
+            Ok(new) if path.tells_rows_apart() || self.paths.is_new(&new, &self.done.values) => {
+                self.done.values.push((new, value));
+            }
             Ok(path) => self.refuse(Refusal::DuplicatePath, index, path.as_str()),
         }
     }

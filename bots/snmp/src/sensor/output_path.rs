@@ -205,10 +205,18 @@ impl OutputPath {
         &self.used
     }
 
-    /// Whether rows can have different paths at all: it uses the index, or a value.
+    /// Whether rows of different indexes always have different paths: the index has a segment to itself.
+    ///
+    /// ```
+    /// use grafolean_snmp_bot::OutputPath;
+    /// assert!(OutputPath::compile("disk.{$index}.{$1}", 1)?.tells_rows_apart());
+    /// // Row 1 of a disk "11" and row 11 of a disk "1".
+    /// assert!(!OutputPath::compile("disk.{$index}{$1}", 1)?.tells_rows_apart());
+    /// # Ok::<(), grafolean_snmp_bot::OutputPathError>(())
+    /// ```
     #[must_use]
     pub fn tells_rows_apart(&self) -> bool {
-        pieces(&self.segments).any(|piece| !matches!(piece, Piece::Text(_)))
+        self.segments.iter().any(|segment| matches!(&**segment, [Piece::Index]))
     }
 }
 

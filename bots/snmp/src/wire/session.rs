@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_snmp::{Auth, Client, ClientBuilder, DecodeConfig, Error, Retry, UsmConfig};
+use grafoleancollector::telemetry::Throttle;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
@@ -26,9 +27,12 @@ pub(super) struct Session {
     credential: Arc<Credential>,
     family: Arc<Family>,
     keys: Arc<KeyCache>,
+    said: Arc<Throttle>,
     notes: Arc<Notes>,
     client: Mutex<Arc<OnceCell<Client<Line>>>>,
     timeouts_in_a_row: AtomicU32,
+    /// How often another engine was found at its place.
+    replaced: AtomicU32,
     /// How many objects fit into an answer, as far as tooBig has told.
     most_objects: AtomicUsize,
     last_used: AtomicU64,
@@ -46,15 +50,18 @@ impl Session {
         credential: Arc<Credential>,
         family: Arc<Family>,
         keys: Arc<KeyCache>,
+        said: Arc<Throttle>,
     ) -> Self {
         Self {
             target,
             credential,
             family,
             keys,
+            said,
             notes: Arc::default(),
             client: Mutex::default(),
             timeouts_in_a_row: AtomicU32::new(0),
+            replaced: AtomicU32::new(0),
             most_objects: AtomicUsize::new(NO_SPLIT),
             last_used: AtomicU64::new(0),
         }
@@ -84,7 +91,8 @@ impl Session {
     ) -> Result<T, Failure> {
         let mut met_again = false;
         loop {
-            let (cell, client) = self.client().await.map_err(Failure::Snmp)?;
+            let replaced_before = self.replaced.load(Relaxed);
+            let client = self.client().await.map_err(Failure::Snmp)?;
             let error = match request(client).await {
                 Ok(answer) => {
                     self.answered();
@@ -103,11 +111,14 @@ impl Session {
             if user.is_some() && !met_again {
                 met_again = true;
                 // Another request may have found out first.
-                if !Arc::ptr_eq(&cell, &self.cell()) {
+                if self.replaced.load(Relaxed) != replaced_before {
                     continue;
                 }
                 if noted.engine_replaced() {
-                    info!(target = %self.target, "the SNMPv3 engine of the device was replaced");
+                    self.replaced.fetch_add(1, Relaxed);
+                    if let Some(more) = self.said.say() {
+                        info!("{}: the SNMPv3 engine of the device was replaced{more}", self.target);
+                    }
                     self.forget_engine();
                     continue;
                 }
@@ -143,11 +154,9 @@ impl Session {
         self.notes.forget_engine();
     }
 
-    /// The client, and where it was kept: somewhere else is another one, since its engine was forgotten.
-    async fn client(&self) -> Result<(Arc<OnceCell<Client<Line>>>, Client<Line>), SnmpError> {
+    async fn client(&self) -> Result<Client<Line>, SnmpError> {
         let cell = Arc::clone(&self.cell());
-        let client = cell.get_or_try_init(|| self.connect()).await?.clone();
-        Ok((cell, client))
+        cell.get_or_try_init(|| self.connect()).await.cloned()
     }
 
     async fn connect(&self) -> Result<Client<Line>, SnmpError> {

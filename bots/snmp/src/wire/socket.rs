@@ -6,13 +6,14 @@
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -32,40 +33,59 @@ const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 const FULL_QUEUE_PATIENCE: usize = 1000;
 
 /// A socket, its requests, and the task that reads it, which ends when this is dropped.
+///
+/// The socket is open from the start, but only the first request makes the runtime watch it: the one in which requests
+/// are made. So an answer wakes who waits for it on the spot, not over in another runtime's threads.
 #[derive(Debug)]
 pub(super) struct Family {
-    shared: Arc<Shared>,
-    receiver: AbortHandle,
+    bound: std::net::UdpSocket,
+    shared: OnceCell<Arc<Shared>>,
+    receiver: OnceLock<AbortHandle>,
+    pending: Arc<Pending>,
+    counters: Arc<Counters>,
     local: SocketAddr,
 }
 
 #[derive(Debug)]
 struct Shared {
     socket: UdpSocket,
-    pending: Pending,
+    pending: Arc<Pending>,
     counters: Arc<Counters>,
 }
 
 impl Drop for Family {
     fn drop(&mut self) {
-        self.receiver.abort();
+        if let Some(receiver) = self.receiver.get() {
+            receiver.abort();
+        }
     }
 }
 
 impl Family {
     /// None when the host does not have this family.
     pub(super) fn open(v6: bool, counters: Arc<Counters>) -> io::Result<Option<Self>> {
-        let socket = match bind(v6) {
-            Ok(socket) => socket,
+        let bound = match bind(v6) {
+            Ok(bound) => bound,
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => {
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        let local = socket.local_addr()?;
-        let shared = Arc::new(Shared { socket, pending: Pending::default(), counters });
-        let receiver = tokio::spawn(keep_receiving(Arc::clone(&shared))).abort_handle();
-        Ok(Some(Self { shared, receiver, local }))
+        let local = bound.local_addr()?;
+        let (shared, receiver) = (OnceCell::new(), OnceLock::new());
+        Ok(Some(Self { bound, shared, receiver, pending: Arc::default(), counters, local }))
+    }
+
+    async fn shared(&self) -> io::Result<&Arc<Shared>> {
+        let begin = async || {
+            let socket = UdpSocket::from_std(self.bound.try_clone()?)?;
+            let (pending, counters) = (Arc::clone(&self.pending), Arc::clone(&self.counters));
+            let shared = Arc::new(Shared { socket, pending, counters });
+            let receiver = tokio::spawn(keep_receiving(Arc::clone(&shared)));
+            self.receiver.get_or_init(|| receiver.abort_handle());
+            Ok(shared)
+        };
+        self.shared.get_or_try_init(begin).await
     }
 
     pub(super) fn local(&self) -> SocketAddr {
@@ -73,17 +93,18 @@ impl Family {
     }
 
     pub(super) fn pending(&self) -> &Pending {
-        &self.shared.pending
+        &self.pending
     }
 
     pub(super) fn counters(&self) -> &Counters {
-        &self.shared.counters
+        &self.counters
     }
 
     pub(super) async fn send(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        let Shared { socket, .. } = &**self.shared().await?;
         let (mut foreign, mut full) = (0, 0);
         loop {
-            let Err(error) = self.shared.socket.try_send_to(datagram, to) else { return Ok(()) };
+            let Err(error) = socket.try_send_to(datagram, to) else { return Ok(()) };
             match error.kind() {
                 ErrorKind::Interrupted => {}
                 // Not by waiting for writability: with an error queue, the first ICMP error makes epoll report the
@@ -106,7 +127,7 @@ impl Family {
 
     /// How many bytes of answers the kernel keeps for us; 0 if it does not say.
     pub(super) fn receive_buffer(&self) -> usize {
-        SockRef::from(&self.shared.socket).recv_buffer_size().unwrap_or(0)
+        SockRef::from(&self.bound).recv_buffer_size().unwrap_or(0)
     }
 
     /// How many datagrams the kernel dropped because we did not read them in time.
@@ -127,7 +148,7 @@ fn drops_of(table: &str, port: u16) -> u64 {
     line.and_then(|line| line.split_whitespace().last()).and_then(|drops| drops.parse().ok()).unwrap_or(0)
 }
 
-fn bind(v6: bool) -> io::Result<UdpSocket> {
+fn bind(v6: bool) -> io::Result<std::net::UdpSocket> {
     let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
@@ -144,7 +165,7 @@ fn bind(v6: bool) -> io::Result<UdpSocket> {
         (Ipv4Addr::UNSPECIFIED, 0).into()
     };
     socket.bind(&any.into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
 async fn keep_receiving(shared: Arc<Shared>) {

@@ -9,6 +9,7 @@ mod crowds;
 mod dead;
 mod engines;
 mod interfaces;
+mod libraries;
 mod log;
 mod measuring;
 mod misbehaviour;
