@@ -54,6 +54,7 @@ fn the_traffic_of_a_real_interface_arrives_in_every_version() {
         "grafolean_snmp_sessions",
         "grafolean_snmp_devices_resting",
         "grafolean_snmp_counters",
+        "grafolean_snmp_counters_dropped_total",
     ] {
         assert!(families.contains(&family), "{families:?}");
     }
