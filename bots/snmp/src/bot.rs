@@ -284,8 +284,8 @@ impl Collector for SnmpBot {
     }
 
     fn write_metrics(&self, out: &mut MetricsText) {
-        let remembered = self.baselines().len();
-        self.counts.write(out, &self.wire.stats(), self.devices.resting(), remembered);
+        let (wire, resting) = (self.wire.stats(), self.devices.resting());
+        self.counts.write(out, &wire, resting, &self.baselines());
     }
 
     async fn check(&self) -> Vec<Finding> {

@@ -2,6 +2,7 @@
 
 use grafoleancollector::telemetry::{Counter, MetricsText};
 
+use crate::counter::Baselines;
 use crate::poll::PollStats;
 use crate::wire::WireStats;
 
@@ -43,7 +44,13 @@ impl Counts {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
-    pub(crate) fn write(&self, out: &mut MetricsText, wire: &WireStats, resting: usize, baselines: usize) {
+    pub(crate) fn write(
+        &self,
+        out: &mut MetricsText,
+        wire: &WireStats,
+        resting: usize,
+        baselines: &Baselines,
+    ) {
         let name = "grafolean_snmp_polls_total";
         out.family(
             name,
@@ -97,6 +104,13 @@ impl Counts {
             "Devices that are left alone for a while.",
             resting as f64,
         );
-        out.gauge("grafolean_snmp_counters", "Counters with a baseline.", baselines as f64);
+        out.gauge("grafolean_snmp_counters", "Counters with a baseline.", baselines.len() as f64);
+        let name = "grafolean_snmp_counters_dropped_total";
+        out.family(
+            name,
+            "counter",
+            "Readings of counters that there was no room to remember: they gave no rate.",
+        );
+        out.sample(name, &[], baselines.dropped() as f64);
     }
 }
