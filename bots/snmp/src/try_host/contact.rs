@@ -137,7 +137,6 @@ async fn answers(version: Version, device: &Device) -> bool {
         Err(SnmpError::Timeout { hint: Some(hint), .. }) => {
             version == Version::V3 && !hint.starts_with("answers come from")
         }
-        Err(SnmpError::Credential(_)) => true,
         Err(_) => false,
     }
 }

@@ -22,7 +22,7 @@
 //! | `stats` | what is counted |
 //!
 //! The library encodes, decodes, authenticates, encrypts and tries again. The sockets are ours because of what a
-//! monitor must know and the library's do not tell: a closed port at once instead of after all tries, an answer that
+//! monitor must know and the library's do not tell: a closed port instead of mere silence, an answer that
 //! came from elsewhere, late answers, what the kernel dropped; and because its request ids are one counter, so that
 //! a device could guess the ids of the others.
 

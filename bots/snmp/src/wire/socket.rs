@@ -211,8 +211,7 @@ impl Shared {
     fn note_error(&self, target: SocketAddr, errno: i32, says: Option<SocketAddr>) {
         let error = io::Error::from_raw_os_error(errno);
         if error.kind() == ErrorKind::ConnectionRefused {
-            self.counters.refused.add();
-            self.pending.refuse(target, error.kind());
+            self.pending.refuse(target);
         } else {
             let who = says.map(|says| format!(", says {}", says.ip())).unwrap_or_default();
             self.pending.note_unreachable(target, &format!("{error}{who}"));

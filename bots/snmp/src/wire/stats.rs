@@ -22,8 +22,10 @@ pub struct WireStats {
     pub foreign: u64,
     /// Datagrams that are no SNMP messages.
     pub malformed: u64,
-    /// Requests that a closed port refused.
+    /// Requests given up after all their tries because the port was closed, or a router knew no way.
     pub refused: u64,
+    /// Requests that failed otherwise: not sent, or refused by an SNMPv3 agent.
+    pub failed: u64,
     /// Datagrams that the kernel dropped because we did not read them in time.
     pub kernel_drops: u64,
     /// Devices with their credentials that are remembered.
@@ -41,6 +43,7 @@ pub(super) struct Counters {
     pub(super) foreign: Counter,
     pub(super) malformed: Counter,
     pub(super) refused: Counter,
+    pub(super) failed: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +71,7 @@ impl Counters {
             foreign: self.foreign.get(),
             malformed: self.malformed.get(),
             refused: self.refused.get(),
+            failed: self.failed.get(),
             kernel_drops: 0,
             sessions: 0,
         }
