@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::counter::{Baselines, Change};
 use crate::device::Devices;
-use crate::interfaces::keep::Keeper;
+use crate::interfaces::Keeper;
 use crate::metrics::Counts;
 use crate::protocol::{Snmp, tuning};
 use crate::sensor::evaluate::Moments;
@@ -31,10 +31,13 @@ pub const VARIABLES: &[Variable] = &[
 /// 1,000 dead ones as many.
 pub const CONCURRENCY: usize = 4_096;
 
+/// However seldom a device is polled: a poll that takes longer than this will not end well.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
 /// How often a device's interfaces are looked at.
 const INTERFACES_EVERY: u64 = 300;
 /// How long a look at the interfaces may take.
-const SHORTEST_LOOK: Duration = Duration::from_secs(5);
+/// Twice what a request takes that nobody answers: so that is noticed, and why.
+const SHORTEST_LOOK: Duration = Duration::from_secs(20);
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// The SDK's deadline for a run without one of its own.
 const SHORTEST_RUN: Duration = Duration::from_secs(30);
@@ -90,7 +93,9 @@ impl SnmpTask {
     /// How long a run may take.
     fn deadline(&self) -> Duration {
         match self.what {
-            What::Sensors => self.shortest().map_or(SHORTEST_RUN, |every| every.max(SHORTEST_RUN)),
+            What::Sensors => {
+                self.shortest().map_or(SHORTEST_RUN, |every| every.clamp(SHORTEST_RUN, LONGEST_RUN))
+            }
             What::Interfaces => Duration::from_secs(INTERFACES_EVERY),
         }
     }
@@ -106,8 +111,9 @@ impl SnmpTask {
         }
     }
 
-    fn shortest(&self) -> Option<Duration> {
-        self.entity.intervals().first().map(|interval| Duration::from_secs(interval.as_secs().into()))
+    /// The shortest interval of its sensors.
+    pub(crate) fn shortest(&self) -> Option<Duration> {
+        self.entity.intervals().first().map(|interval| interval.as_duration())
     }
 }
 
@@ -204,9 +210,10 @@ impl SnmpBot {
 
     /// Hands what has changed to the state, which writes it in its own time.
     pub(crate) fn keep_baselines(&self) {
-        let changes = self.baselines().take_changes();
         let Some(table) = self.kept.get() else { return };
-        for Change { key, value } in changes {
+        // One by one: each is some work, and others wait for the lock meanwhile.
+        let next = || self.baselines().take_change();
+        for Change { key, value } in std::iter::from_fn(next) {
             match value {
                 Some(value) => table.put(&key, value),
                 None => table.remove(&key),

@@ -21,6 +21,8 @@ pub(crate) struct Counts {
     pub(crate) updated: Counter,
     pub(crate) deleted: Counter,
     pub(crate) unwritten: Counter,
+    /// Devices whose changes were left to their next look, because others were being written.
+    pub(crate) postponed: Counter,
 }
 
 impl Counts {
@@ -67,6 +69,7 @@ impl Counts {
             ("updated", &self.updated),
             ("deleted", &self.deleted),
             ("failed", &self.unwritten),
+            ("postponed_devices", &self.postponed),
         ] {
             out.sample(name, &[("what", what)], counter.get() as f64);
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use grafoleancollector::EntityId;
 
 use super::codec::{decode_key, decode_rows, encode_key, encode_rows};
-use super::{Baseline, Reading, Step, oldest, step};
+use super::{Baseline, Reading, Step, Terms, oldest, step};
 use crate::oid::Oid;
 use crate::poll::Index;
 
@@ -28,6 +28,8 @@ pub(crate) struct Baselines {
     series: HashMap<SeriesKey, Series>,
     rows: usize,
     most_rows: usize,
+    /// Readings that there was no room for.
+    dropped: u64,
     /// Series that the store does not hold as they are, each once; those that are gone as well.
     changed: Vec<SeriesKey>,
 }
@@ -38,6 +40,8 @@ struct Series {
     /// When it was last advanced.
     at: i64,
     unsaved: bool,
+    /// Whether some rows may be from another life of this process.
+    restored: bool,
 }
 
 /// What a store is to write: a value at a key, or none.
@@ -48,28 +52,34 @@ pub(crate) struct Change {
 }
 
 impl Baselines {
-    /// A million rows take some 100 MB.
-    pub(crate) const DEFAULT_MOST_ROWS: usize = 1_000_000;
+    /// Twenty interfaces with ten counters of each of 10,000 devices.
+    pub(crate) const DEFAULT_MOST_ROWS: usize = 2_000_000;
 
     pub(crate) fn new(most_rows: usize) -> Self {
-        Self { series: HashMap::new(), rows: 0, most_rows, changed: Vec::new() }
+        Self { series: HashMap::new(), rows: 0, most_rows, dropped: 0, changed: Vec::new() }
     }
 
-    /// Takes in what a store held. What is damaged or from another version is left out: these are its keys, to be
-    /// removed.
+    /// Takes in what a store held, as far as there is room. What is damaged or from another version is left out:
+    /// these are its keys, to be removed.
     pub(crate) fn restore<'a>(
         &mut self,
         stored: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Vec<&'a [u8]> {
         let mut unreadable = Vec::new();
         for (stored_key, value) in stored {
-            match (decode_key(stored_key), decode_rows(value)) {
-                (Some(key), Some(rows)) => {
-                    let at = rows.iter().map(|(_, baseline)| baseline.reading.at).max().unwrap_or_default();
-                    self.put(key, Series { rows, at, unsaved: false });
-                }
-                _ => unreadable.push(stored_key),
+            let (Some(key), Some(rows)) = (decode_key(stored_key), decode_rows(value)) else {
+                unreadable.push(stored_key);
+                continue;
+            };
+            if rows.len() > self.most_rows.saturating_sub(self.rows) {
+                self.dropped += rows.len() as u64;
+                self.changed.push(key);
+                continue;
             }
+            let at = rows.iter().map(|(_, baseline)| baseline.reading.at).max().unwrap_or_default();
+            self.remove(&key);
+            self.rows += rows.len();
+            self.series.insert(key, Series { rows, at, unsaved: false, restored: true });
         }
         unreadable
     }
@@ -79,9 +89,15 @@ impl Baselines {
         self.rows
     }
 
+    /// How many readings were not remembered, because there was no room.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// Compares `readings`, sorted by index, with the last ones, and remembers them: whatever comes of the
-    /// comparison. `whole` says that these are all rows that there are: the others are forgotten. `mixed` says
-    /// that the device restarted while they were read: then there is nothing to compare.
+    /// comparison, if there is enough time in between, and room. `whole` says that these are all rows that there
+    /// are: the others are forgotten. `mixed` says that the device restarted while they were read: then nobody knows
+    /// which are from before, so there is nothing to compare, nor to remember.
     ///
     /// The same readings may come again, for another sensor: that gives the same rates.
     pub(crate) fn advance(
@@ -92,104 +108,111 @@ impl Baselines {
         mixed: bool,
     ) -> Vec<Step> {
         let Some(now) = readings.iter().map(|(_, reading)| reading.at).max() else { return Vec::new() };
-        let oldest = oldest(key.every);
-        let mut series = self.take(key).unwrap_or_default();
+        if mixed {
+            self.remove(key);
+            return vec![Step::Reset; readings.len()];
+        }
+        // What is known goes before what is new: else, of more counters than there is room for, each would be
+        // forgotten before it is read again, and none would have a rate.
+        let mut room = self.most_rows.saturating_sub(self.rows);
+        let series = match self.series.get_mut(key) {
+            Some(series) => series,
+            None if room == 0 => {
+                self.dropped += readings.len() as u64;
+                return vec![Step::NoRoom; readings.len()];
+            }
+            None => self.series.entry(key.clone()).or_default(),
+        };
+        let rows_before = series.rows.len();
+        let terms = Terms::new(key.every, series.restored);
         // New readings overwrite the old ones in place as long as the rows are the same, as they nearly always
         // are.
-        let same = series.rows.len() == readings.len()
+        let same = rows_before == readings.len()
             && series.rows.iter().zip(readings).all(|((old, _), (new, _))| **old == **new);
-        let steps = if same {
+        let steps: Vec<Step> = if same {
             let pairs = series.rows.iter_mut().zip(readings);
-            pairs.map(|((_, baseline), (_, reading))| baseline.advance(*reading, mixed, oldest)).collect()
+            pairs.map(|((_, baseline), (_, reading))| baseline.advance(*reading, &terms)).collect()
         } else {
-            series.merge(readings, whole, mixed, oldest)
+            // What was not read this time would else stay among the new ones, as if it were of this life.
+            series.merge(readings, whole || series.restored, &terms, &mut room)
         };
         if !series.unsaved {
             self.changed.push(key.clone());
         }
         (series.at, series.unsaved) = (now, true);
-        self.put(key.clone(), series);
+        series.restored = series.restored && steps.contains(&Step::TooSoon);
+        self.rows = self.rows - rows_before + series.rows.len();
+        if room == 0 {
+            self.dropped += steps.iter().filter(|step| **step == Step::NoRoom).count() as u64;
+        }
         steps
     }
 
     /// Forgets what is too old, at this moment, to be compared with anything.
     pub(crate) fn forget_old(&mut self, now: i64) {
-        let old =
-            self.series.iter().filter(|(key, series)| now.saturating_sub(series.at) > oldest(key.every));
-        let old: Vec<SeriesKey> = old.map(|(key, _)| key.clone()).collect();
-        self.remove(old);
+        // What is from the future is no better: the time of day was wrong when it was stored.
+        let old = |key: &SeriesKey, at: i64| now.abs_diff(at) > oldest(key.every).unsigned_abs();
+        self.forget(|key, series| old(key, series.at));
     }
 
-    /// What was changed since this was last called.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let (series, changed) = (&mut self.series, self.changed.drain(..));
-        let change = |key: SeriesKey| {
-            let value = series.get_mut(&key).map(|series| {
-                series.unsaved = false;
-                encode_rows(&series.rows)
-            });
-            Change { key: encode_key(&key), value }
-        };
-        changed.map(change).collect()
+    /// Forgets all of an entity: its counters are those of another device from now on.
+    pub(crate) fn forget_entity(&mut self, entity: EntityId) {
+        self.forget(|key, _| key.entity == entity);
     }
 
-    fn take(&mut self, key: &SeriesKey) -> Option<Series> {
-        let series = self.series.remove(key)?;
+    /// One of the things that have changed since it was last taken.
+    pub(crate) fn take_change(&mut self) -> Option<Change> {
+        let key = self.changed.pop()?;
+        let value = self.series.get_mut(&key).map(|series| {
+            series.unsaved = false;
+            encode_rows(&series.rows)
+        });
+        Some(Change { key: encode_key(&key), value })
+    }
+
+    fn forget(&mut self, which: impl Fn(&SeriesKey, &Series) -> bool) {
+        let found = self.series.iter().filter(|(key, series)| which(key, series));
+        let keys: Vec<SeriesKey> = found.map(|(key, _)| key.clone()).collect();
+        keys.iter().for_each(|key| self.remove(key));
+    }
+
+    fn remove(&mut self, key: &SeriesKey) {
+        let Some(series) = self.series.remove(key) else { return };
         self.rows -= series.rows.len();
-        Some(series)
-    }
-
-    fn put(&mut self, key: SeriesKey, series: Series) {
-        self.rows += series.rows.len();
-        if let Some(replaced) = self.series.insert(key, series) {
-            self.rows -= replaced.rows.len();
-        }
-        if self.rows > self.most_rows {
-            self.forget_oldest();
-        }
-    }
-
-    /// Forgets an eighth at once, so that the search for the oldest is rare.
-    fn forget_oldest(&mut self) {
-        let mut by_age: Vec<(i64, usize, &SeriesKey)> =
-            self.series.iter().map(|(key, series)| (series.at, series.rows.len(), key)).collect();
-        by_age.sort_unstable_by_key(|(at, ..)| *at);
-        let enough = self.most_rows - self.most_rows / 8;
-        let mut left = self.rows;
-        let mut oldest = Vec::new();
-        for (_, rows, key) in by_age {
-            if left <= enough {
-                break;
-            }
-            left -= rows;
-            oldest.push(key.clone());
-        }
-        self.remove(oldest);
-    }
-
-    fn remove(&mut self, keys: Vec<SeriesKey>) {
-        for key in keys {
-            // One that is unsaved is among the changed already.
-            if self.take(&key).is_some_and(|series| !series.unsaved) {
-                self.changed.push(key);
-            }
+        // One that is unsaved is among the changed already.
+        if !series.unsaved {
+            self.changed.push(key.clone());
         }
     }
 }
 
 impl Series {
-    fn merge(&mut self, readings: &[(&[u32], Reading)], whole: bool, mixed: bool, oldest: i64) -> Vec<Step> {
+    /// Advances rows that are there, and adds others as far as there is room.
+    fn merge(
+        &mut self,
+        readings: &[(&[u32], Reading)],
+        whole: bool,
+        terms: &Terms,
+        room: &mut usize,
+    ) -> Vec<Step> {
         let mut steps = Vec::with_capacity(readings.len());
-        let mut old = std::mem::take(&mut self.rows).into_iter().peekable();
+        let old = std::mem::take(&mut self.rows);
+        self.rows.reserve_exact(readings.len().min(old.len() + *room));
+        let mut old = old.into_iter().peekable();
         for (index, reading) in readings {
             while let Some(absent) = old.next_if(|(other, _)| **other < **index) {
                 self.rows.extend((!whole).then_some(absent));
             }
-            let mut known = old.next_if(|(other, _)| **other == **index);
-            let step = known.as_mut().map(|(_, baseline)| baseline.advance(*reading, mixed, oldest));
-            let first = || ((*index).into(), Baseline { reading: *reading, rate: None });
-            self.rows.push(known.unwrap_or_else(first));
-            steps.push(step.unwrap_or(Step::First));
+            if let Some((index, mut baseline)) = old.next_if(|(other, _)| **other == **index) {
+                steps.push(baseline.advance(*reading, terms));
+                self.rows.push((index, baseline));
+            } else if *room > 0 {
+                *room -= 1;
+                steps.push(Step::First);
+                self.rows.push(((*index).into(), Baseline { reading: *reading, step: Step::First }));
+            } else {
+                steps.push(Step::NoRoom);
+            }
         }
         self.rows.extend(old.filter(|_| !whole));
         steps
@@ -197,13 +220,14 @@ impl Series {
 }
 
 impl Baseline {
-    fn advance(&mut self, now: Reading, mixed: bool, oldest: i64) -> Step {
+    fn advance(&mut self, now: Reading, terms: &Terms) -> Step {
         if self.reading == now {
-            return self.rate.map_or(Step::First, Step::Rate);
+            return self.step;
         }
-        let step = if mixed { Step::Reset } else { step(self, &now, oldest) };
-        let rate = if let Step::Rate(rate) = step { Some(rate) } else { None };
-        *self = Self { reading: now, rate };
+        let step = step(self, &now, terms);
+        if step != Step::TooSoon {
+            *self = Self { reading: now, step };
+        }
         step
     }
 }

@@ -37,7 +37,7 @@ fn up(ms: u32) -> Option<u32> {
 }
 
 /// When something happens to a device.
-const EVENT: u32 = 3_200;
+const EVENT: u32 = 2_700;
 
 /// All these count 1,000 a second, give or take what a loaded machine adds.
 fn devices() -> Vec<(&'static str, Mib)> {
@@ -96,7 +96,7 @@ async fn a_counter_gives_its_rate_or_nothing_whatever_happens_to_its_device() {
     let entities: Vec<u64> = (0..names.len() as u8).map(|n| stage.device([127, 6, 0, n], &sensors)).collect();
     let running = stage.start(|bot| bot.with_stats(true));
     for entity in &entities {
-        stage.wait_for(*entity, "poll.ok", 8).await;
+        stage.wait_for(*entity, "poll.ok", 6).await;
     }
     running.stop().await;
     for (name, entity) in names.iter().zip(entities) {
@@ -104,7 +104,7 @@ async fn a_counter_gives_its_rate_or_nothing_whatever_happens_to_its_device() {
         let polls = values["poll.ok"].len();
         for (tail, factor) in [("walked.lo", 1.0), ("got", 8.0)] {
             let rates = &values[tail];
-            // Without a rate are the first poll, one within 100 ms of another, and the one after an event.
+            // Without a rate are the first poll, one within half a second of another, and the one after an event.
             assert!(rates.len() < polls && rates.len() + 3 >= polls, "{name}: {rates:?} in {polls} polls");
             let sane = |rate: f64| (50.0..20_000.0).contains(&(rate / factor));
             assert!(rates.iter().all(|(_, rate)| sane(*rate)), "{name}: {rates:?}");
@@ -121,7 +121,7 @@ async fn a_counter_gives_its_rate_or_nothing_whatever_happens_to_its_device() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sensors_of_different_intervals_have_averages_of_their_own() {
-    // Ever faster, so that an average over three polls is less than half of one over the last.
+    // Ever faster, so that an average over two polls is far from one over the last.
     let reads = AtomicU32::new(0);
     let stage = Stage::new(objects([(
         "1.3.6.1.4.1.9.1.0",
@@ -130,8 +130,8 @@ async fn sensors_of_different_intervals_have_averages_of_their_own() {
     .await;
     let counter = "=1.3.6.1.4.1.9.1.0";
     let often = stage.sensor(1, &[counter], "$1", "often");
-    let seldom = stage.sensor(3, &[counter], "$1", "seldom");
-    let also = stage.sensor(3, &[counter, counter], "$1 + $2", "twice");
+    let seldom = stage.sensor(2, &[counter], "$1", "seldom");
+    let also = stage.sensor(2, &[counter, counter], "$1 + $2", "twice");
     let entity = stage.device([127, 0, 0, 1], &[often, seldom, also]);
     let running = stage.start(|bot| bot.with_stats(true));
     stage.wait_for(entity, "seldom", 3).await;
@@ -154,11 +154,13 @@ async fn sensors_of_different_intervals_have_averages_of_their_own() {
     }
 }
 
-/// Counts 1,000 a second. It has no uptime: only our own clock tells how much time has passed.
+/// Counts 1,000 a second.
 async fn counting(name_of_counter: &'static str) -> (Stage, u64) {
     let began = Instant::now();
-    let now = move || Var::Counter32(u32::try_from(began.elapsed().as_millis()).unwrap());
-    let stage = Stage::new(objects([(name_of_counter, live(now))])).await;
+    let now = move || u32::try_from(began.elapsed().as_millis()).unwrap();
+    let uptime = live(move || Var::TimeTicks(10_000_000 + now() / 10));
+    let counter = live(move || Var::Counter32(now()));
+    let stage = Stage::new(objects([(SYS_UP_TIME, uptime), (name_of_counter, counter)])).await;
     let sensor = stage.sensor(1, &[&format!("={name_of_counter}")], "$1", "rate");
     let entity = stage.device([127, 0, 0, 1], &[sensor]);
     (stage, entity)
@@ -173,7 +175,7 @@ async fn first_poll_tells_a_rate(stage: &Stage, entity: u64, directory: &Path) -
     let (rates, polls) = (stage.at(entity, "rate"), stage.at(entity, "poll.ok").split_off(polls));
     assert!(rates.iter().all(|(_, rate)| (100.0..10_000.0).contains(rate)), "{rates:?}");
     // So that the next life does not begin too soon to tell a rate.
-    sleep(Duration::from_millis(200)).await;
+    sleep(Duration::from_millis(600)).await;
     rates.iter().any(|(at, _)| *at == polls[0].0)
 }
 
@@ -208,8 +210,6 @@ async fn a_state_that_cannot_be_read_costs_one_rate_and_no_more() {
     assert!(!first_poll().await);
     // From a version to come.
     change(&|key, value| ([&[9], &key[1..]].concat(), [&[9], &value[1..]].concat())).await;
-    assert!(!first_poll().await);
-    change(&|key, value| (key.to_vec(), value[..value.len() - 1].to_vec())).await;
     assert!(!first_poll().await);
     assert!(first_poll().await);
 }
