@@ -41,6 +41,8 @@ const SHORTEST_LOOK: Duration = Duration::from_secs(20);
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// The SDK's deadline for a run without one of its own.
 const SHORTEST_RUN: Duration = Duration::from_secs(30);
+/// After this long a device that nobody asks, or not any more in this way, has no session.
+const SESSION_UNUSED: Duration = Duration::from_secs(3_600);
 /// Lines of the log in each minute about devices that answer strangely.
 const LINES_PER_MINUTE: u32 = 30;
 /// Where the baselines of counters are kept.
@@ -269,6 +271,7 @@ impl Collector for SnmpBot {
         }
         let served: HashSet<_> = entities.iter().map(|entity| entity.id).collect();
         self.devices.keep(&served);
+        self.wire.forget_unused(SESSION_UNUSED);
         if let Some(moments) = self.moments.get() {
             self.baselines().forget_old(moments.at(Instant::now()));
             self.keep_baselines();
@@ -285,7 +288,7 @@ impl Collector for SnmpBot {
 
     fn write_metrics(&self, out: &mut MetricsText) {
         let remembered = self.baselines().len();
-        self.counts.write(out, &self.wire.stats(), self.devices.resting(), remembered);
+        self.counts.write(out, &self.wire, self.devices.resting(), remembered);
     }
 
     async fn check(&self) -> Vec<Finding> {

@@ -96,6 +96,7 @@ impl Transport for Line {
         let result = timeout_at(began + patience, exchange).await.unwrap_or_else(|_| Err(unanswered()));
         if result.is_ok() {
             counters.answers.add();
+            counters.round_trips.observe(began.elapsed());
             (0..waiting.answered()).for_each(|_| counters.unexpected.add());
         }
         result
