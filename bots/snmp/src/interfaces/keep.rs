@@ -107,6 +107,6 @@ impl SnmpBot {
 }
 
 fn children(parts: &Parts) -> Vec<Child> {
-    let child = |part: &Part| Child { id: part.id, name: part.name.to_string(), details: part.details() };
-    parts.list().iter().map(child).collect()
+    let child = |part: Part<'_>| Child { id: part.id, name: part.name.to_string(), details: part.details() };
+    parts.list().map(child).collect()
 }
