@@ -167,8 +167,11 @@ fn at_scale(backend: &FakeBackend, devices: usize, minutes: usize, dead: usize) 
     println!(
         "mean start lag {:.1} ms; requests {:.0}, retries {:.0}, dropped by the kernel {}; entities written: {}",
         grown("grafolean_run_start_lag_seconds_sum") / grown("grafolean_run_start_lag_seconds_count") * 1e3,
-        grown("grafolean_snmp_datagrams_total{what=\"request\"}"),
-        grown("grafolean_snmp_datagrams_total{what=\"retry\"}"),
+        ["answered", "timed_out", "refused", "failed"]
+            .map(|result| grown(&format!("grafolean_snmp_requests_total{{result=\"{result}\"}}")))
+            .iter()
+            .sum::<f64>(),
+        grown("grafolean_snmp_retries_total"),
         after.get("grafolean_snmp_kernel_drops_total"),
         ["created", "updated", "deleted"]
             .map(|what| after.get(&format!("grafolean_snmp_interface_writes_total{{what=\"{what}\"}}")))

@@ -42,6 +42,8 @@ const SHORTEST_LOOK: Duration = Duration::from_secs(20);
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// The SDK's deadline for a run without one of its own.
 const SHORTEST_RUN: Duration = Duration::from_secs(30);
+/// After this long a device that nobody asks, or not any more in this way, has no session.
+const SESSION_UNUSED: Duration = Duration::from_secs(3_600);
 /// Lines of the log in each minute about devices that answer strangely.
 const LINES_PER_MINUTE: u32 = 30;
 /// How often a bot with too many counters says so.
@@ -291,6 +293,7 @@ impl Collector for SnmpBot {
         }
         let served: HashSet<_> = entities.iter().map(|entity| entity.id).collect();
         self.devices.keep(&served);
+        self.wire.forget_unused(SESSION_UNUSED);
         if let Some(moments) = self.moments.get() {
             self.baselines().forget_old(moments.at(Instant::now()));
             self.keep_baselines();
@@ -310,7 +313,7 @@ impl Collector for SnmpBot {
             let baselines = self.baselines();
             (baselines.len(), baselines.dropped())
         };
-        self.counts.write(out, &self.wire.stats(), self.devices.resting(), remembered, dropped);
+        self.counts.write(out, &self.wire, self.devices.resting(), remembered, dropped);
     }
 
     async fn check(&self) -> Vec<Finding> {

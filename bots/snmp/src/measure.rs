@@ -76,7 +76,7 @@ impl SnmpBot {
                 "{why}; after {polls} polls in vain it is asked again in {left} s"
             ))));
         }
-        let options = PollOptions { time, until: Some(began + time), ..PollOptions::default() };
+        let options = PollOptions::until(began + time).any_order(credential.any_order());
         let mut asked = pin!(async {
             let address = host.resolve().await.map_err(|error| format!("cannot resolve {host}: {error}"))?;
             let agent = self.wire.agent(address.socket_addr(credential.port()), credential);
