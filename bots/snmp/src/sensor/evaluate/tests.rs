@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::poll::Scalar;
 use crate::poll::scripted::oid;
-use crate::poll::{Column, Stop};
+use crate::poll::{Column, Index, Stop};
 use crate::poll::{PollStats, Uptime};
 
 struct Device {
@@ -43,7 +43,7 @@ impl Device {
     }
 
     fn column(mut self, at: &str, rows: impl IntoIterator<Item = (u32, Value)>) -> Self {
-        let row = |(index, value)| Row { index: [index].into(), value, received: self.now };
+        let row = |(index, value)| Row { index: Index::from_slice(&[index]), value, received: self.now };
         let column = Column { oid: oid(at), rows: rows.into_iter().map(row).collect(), partial: None };
         self.polled.columns.insert(oid(at), column);
         self
