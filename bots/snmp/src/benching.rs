@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::agent::Agent;
 use crate::oid::Oid;
 use crate::poll::{FetchMethod, Manners, PollOptions, Source, Wanted, poll};
+
+/// As for a sensor of once a minute.
+const LONGEST_POLL: Duration = Duration::from_secs(50);
 
 /// What is polled of a device again and again, with what is learnt of it.
 #[derive(Debug)]
@@ -39,7 +44,8 @@ impl Poller {
 
     /// Polls the device once.
     pub async fn poll(&mut self, agent: &dyn Agent) -> Outcome {
-        let polled = poll(agent, &self.wanted, &mut self.manners, &PollOptions::default()).await;
+        let options = PollOptions::until(Instant::now() + LONGEST_POLL);
+        let polled = poll(agent, &self.wanted, &mut self.manners, &options).await;
         Outcome {
             requests: polled.stats.requests,
             values: polled.stats.values,

@@ -21,22 +21,14 @@ impl Protocol for Snmp {
 
 /// What the details of one entity say of how it is asked: the keys of [`Tuning`]. None when they say nothing.
 pub(crate) fn tuning(details: &Details) -> Result<Option<Tuning>, String> {
-    let accept_any_source = match details.get("accept_any_source") {
-        None => None,
-        Some(serde_json::Value::Bool(yes)) => Some(*yes),
-        Some(other) => match details.text("accept_any_source").as_deref() {
-            Some("true" | "1") => Some(true),
-            Some("false" | "0") => Some(false),
-            _ => return Err(format!("accept_any_source: expected true or false, got {other:.60}")),
-        },
-    };
     let tuning = Tuning {
         port: number(details, "port")?,
         timeout: number(details, "timeout")?,
         retries: number(details, "retries")?,
         max_repetitions: number(details, "max_repetitions")?,
         context: details.text("context"),
-        accept_any_source,
+        accept_any_source: flag(details, "accept_any_source")?,
+        any_order: flag(details, "any_order")?,
     };
     Ok(Some(tuning).filter(|tuning| *tuning != Tuning::default()))
 }
@@ -44,6 +36,16 @@ pub(crate) fn tuning(details: &Details) -> Result<Option<Tuning>, String> {
 fn number<T: FromStr>(details: &Details, name: &str) -> Result<Option<T>, String> {
     let Some(text) = details.text(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| format!("{name}: expected a number, got {text:.60?}"))
+}
+
+fn flag(details: &Details, name: &str) -> Result<Option<bool>, String> {
+    let Some(value) = details.get(name) else { return Ok(None) };
+    match (value, details.text(name).as_deref()) {
+        (serde_json::Value::Bool(yes), _) => Ok(Some(*yes)),
+        (_, Some("true" | "1")) => Ok(Some(true)),
+        (_, Some("false" | "0")) => Ok(Some(false)),
+        _ => Err(format!("{name}: expected true or false, got {value:.60}")),
+    }
 }
 
 #[cfg(test)]
@@ -57,10 +59,12 @@ mod tests {
     #[test]
     fn an_entity_may_say_how_it_is_asked_in_numbers_or_in_text() {
         assert_eq!(read(r#"{"ipv4":"10.0.0.7"}"#), Ok(None));
-        let tuning = read(r#"{"port":"1161","timeout":0.5,"retries":0,"accept_any_source":"true"}"#).unwrap();
-        let tuning = tuning.unwrap();
+        let tuning =
+            read(r#"{"port":"1161","timeout":0.5,"retries":0,"accept_any_source":"true","any_order":0}"#);
+        let tuning = tuning.unwrap().unwrap();
         assert_eq!((tuning.port, tuning.timeout, tuning.retries), (Some(1161), Some(0.5), Some(0)));
-        assert_eq!((tuning.context, tuning.accept_any_source), (None, Some(true)));
+        assert_eq!((tuning.accept_any_source, tuning.any_order), (Some(true), Some(false)));
+        assert_eq!(tuning.context, None);
     }
 
     #[test]
@@ -68,5 +72,6 @@ mod tests {
         assert_eq!(read(r#"{"port":"snmp"}"#).unwrap_err(), "port: expected a number, got \"snmp\"");
         assert!(read(r#"{"retries":-1}"#).unwrap_err().starts_with("retries: "));
         assert!(read(r#"{"accept_any_source":"maybe"}"#).unwrap_err().starts_with("accept_any_source: "));
+        assert!(read(r#"{"any_order":null}"#).unwrap_err().starts_with("any_order: "));
     }
 }

@@ -112,6 +112,7 @@ async fn what_is_wrong_with_a_user_is_said() {
     let (auth, privacy) = (Some(("SHA", AUTH_KEY)), Some(("AES", PRIV_KEY)));
     for (credential, expected) in [
         (user("nobody", auth, privacy), "unknown user"),
+        (user("nobody", None, None), "unknown user"),
         (user("SHA+AES", Some(("SHA", "wrong-secret")), privacy), "wrong authentication key"),
         (user("SHA+AES", Some(("MD5", AUTH_KEY)), privacy), "wrong authentication key"),
         (user("SHA+AES", auth, Some(("AES", "wrong-secret"))), "wrong privacy key"),

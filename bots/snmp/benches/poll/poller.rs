@@ -107,6 +107,9 @@ pub(crate) fn run(arguments: &[String]) {
         for _ in 0..rounds {
             fleet = later.poll(fleet, at_once).await;
         }
+        wire.stats();
+        // What the kernel dropped is known a moment later.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         let stats = wire.stats();
         assert_eq!((stats.retries, stats.kernel_drops), (0, 0), "something was lost: {stats:?}");
         println!("{first} {later} {}", memory_bytes("VmRSS") / 1e6);

@@ -84,23 +84,22 @@ impl Wanted {
 /// How a device is polled. The clock of a single request is the agent's.
 #[derive(Debug)]
 pub(crate) struct PollOptions {
-    /// The device's clock: how long a poll of it may take.
-    pub(crate) time: Duration,
-    /// The run's clock: when all must be over, whatever the device's clock says.
-    pub(crate) until: Option<Instant>,
+    /// When all must be over.
+    pub(crate) until: Instant,
     /// The bot's: it may have to stop.
     pub(crate) ending: Ending,
     pub(crate) walk: WalkLimits,
 }
 
-impl Default for PollOptions {
-    fn default() -> Self {
-        Self {
-            time: Duration::from_secs(50),
-            until: None,
-            ending: Ending::default(),
-            walk: WalkLimits::default(),
-        }
+impl PollOptions {
+    pub(crate) fn until(until: Instant) -> Self {
+        Self { until, ending: Ending::default(), walk: WalkLimits::default() }
+    }
+
+    /// Whether the rows of a table may come in any order.
+    pub(crate) const fn any_order(mut self, any_order: bool) -> Self {
+        self.walk.any_order = any_order;
+        self
     }
 }
 
@@ -168,9 +167,7 @@ pub(crate) async fn poll(
     options: &PollOptions,
 ) -> Polled {
     let began = Instant::now();
-    let device_until = began + options.time;
-    let until = options.until.map_or(device_until, |until| until.min(device_until));
-    let talk = Conversation::new(agent, until, &options.ending);
+    let talk = Conversation::new(agent, options.until, &options.ending);
     let oids = wanted.gets(manners);
     let (gets, columns) = if manners.two_at_once() {
         tokio::join!(

@@ -109,6 +109,7 @@ pub(super) fn parse(arguments: Vec<OsString>, environment: Lookup<'_>) -> Result
         max_repetitions: matches.get_one::<u32>("max-repetitions").copied(),
         context: text("context").map(str::to_owned),
         accept_any_source: Some(matches.get_flag("accept-any-source")),
+        any_order: Some(matches.get_flag("any-order")),
     };
     let asking = asking(&matches, &tuning, environment).map_err(|problem| in_options(&problem))?;
     let sources = sources(&matches)?;
@@ -292,6 +293,7 @@ fn command() -> Command {
                 .value_parser(value_parser!(u32)),
         )
         .arg(flag("accept-any-source", "Take answers from other addresses than HOST's too"))
+        .arg(flag("any-order", "Read tables whose rows are not sorted"))
         .next_help_heading("SNMPv1 and v2c")
         .arg(option("community", "COMMUNITY", "The community [default: $SNMP_COMMUNITY, else public]").short('c'))
         .arg(

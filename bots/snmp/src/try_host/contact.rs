@@ -67,7 +67,8 @@ impl Contact {
 
     /// Polls it as the bot does.
     pub(super) async fn poll<'a>(&mut self, sources: impl IntoIterator<Item = &'a Source>) -> Polled {
-        let options = PollOptions { time: LONGEST_POLL, ..PollOptions::default() };
+        let options =
+            PollOptions::until(Instant::now() + LONGEST_POLL).any_order(self.credential.any_order());
         poll(&self.device, &Wanted::of(sources), &mut self.manners, &options).await
     }
 
@@ -137,7 +138,6 @@ async fn answers(version: Version, device: &Device) -> bool {
         Err(SnmpError::Timeout { hint: Some(hint), .. }) => {
             version == Version::V3 && !hint.starts_with("answers come from")
         }
-        Err(SnmpError::Credential(_)) => true,
         Err(_) => false,
     }
 }

@@ -43,7 +43,7 @@ impl Failure {
                 let note = "the agent knows who asks, but lets it read nothing at this level (-l), or in this context (-n)";
                 (error.to_string(), vec![note.to_owned()])
             }
-            other => (other.to_string(), advice(&other.to_string(), Version::V3)),
+            other => (other.to_string(), Vec::new()),
         };
         Self { host: host.to_owned(), address: Some(*address), error, notes }
     }
@@ -71,7 +71,7 @@ fn silence(version: Version, others: &[Other]) -> Vec<String> {
 /// What may help when an agent let slip why it does not answer.
 fn advice(hint: &str, version: Version) -> Vec<String> {
     let advice = match hint {
-        _ if hint.contains("unknown user") => "the agent has no such user: see -u",
+        _ if hint.starts_with("unknown user") => "the agent has no such user: see -u",
         _ if hint.starts_with("wrong authentication key") => {
             "the agent has the user, with another pass phrase or another protocol: see -A and -a"
         }

@@ -1,12 +1,13 @@
 //! What is remembered of a device that is asked with one credential.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_snmp::{Auth, Client, ClientBuilder, DecodeConfig, Error, Retry, UsmConfig};
 use grafoleancollector::telemetry::Throttle;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::credential::{Access, Credential};
@@ -33,8 +34,6 @@ pub(super) struct Session {
     timeouts_in_a_row: AtomicU32,
     /// How often another engine was found at its place.
     replaced: AtomicU32,
-    /// How many objects fit into an answer, as far as tooBig has told.
-    most_objects: AtomicUsize,
     last_used: AtomicU64,
 }
 
@@ -62,7 +61,6 @@ impl Session {
             client: Mutex::default(),
             timeouts_in_a_row: AtomicU32::new(0),
             replaced: AtomicU32::new(0),
-            most_objects: AtomicUsize::new(NO_SPLIT),
             last_used: AtomicU64::new(0),
         }
     }
@@ -75,21 +73,13 @@ impl Session {
         self.last_used.load(Relaxed)
     }
 
-    pub(super) fn most_objects(&self) -> usize {
-        self.most_objects.load(Relaxed)
-    }
-
-    /// An answer to more objects than these did not fit.
-    pub(super) fn too_big_above(&self, objects: usize) {
-        self.most_objects.fetch_min(objects.max(1), Relaxed);
-    }
-
     /// Asks; when the agent turns out to be another one than before, asks again as a stranger.
     pub(super) async fn ask<T, F: Future<Output = Result<T, Box<Error>>>>(
         &self,
         mut request: impl FnMut(Client<Line>) -> F,
     ) -> Result<T, Failure> {
-        let mut met_again = false;
+        let (began, mut met_again) = (Instant::now(), false);
+        let counters = self.family.counters();
         loop {
             let replaced_before = self.replaced.load(Relaxed);
             let client = self.client().await.map_err(Failure::Snmp)?;
@@ -100,14 +90,21 @@ impl Session {
                 }
                 Err(error) => error,
             };
-            let &Error::Timeout { elapsed: after, .. } = error.exchange_source() else {
-                if matches!(error.exchange_source(), Error::Snmp { .. }) {
+            let (after, report) = match error.exchange_source() {
+                Error::Timeout { elapsed, .. } => (*elapsed, None),
+                // Nothing proves that it is the device's: as good as silence, with a hint.
+                Error::Report { status, .. } => (began.elapsed(), Some(status.to_string())),
+                Error::Snmp { .. } => {
                     self.answered();
+                    return Err(Failure::Library(error));
                 }
-                return Err(Failure::Library(error));
+                _ => {
+                    counters.failed.add();
+                    return Err(Failure::Library(error));
+                }
             };
             let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
-            let (noted, user) = (self.notes.get(), self.credential.user());
+            let (noted, user) = (self.notes.since(began), self.credential.user());
             if user.is_some() && !met_again {
                 met_again = true;
                 // Another request may have found out first.
@@ -123,20 +120,24 @@ impl Session {
                     continue;
                 }
             }
-            self.family.counters().timeouts.add();
-            let passwords = user.and_then(|user| user.passwords.as_ref());
-            let encrypts = passwords.is_some_and(|passwords| passwords.privacy.is_some());
-            let hint = noted.hint(self.target, encrypts);
             if user.is_some() && in_a_row.is_multiple_of(STRANGER_AFTER) {
                 debug!(target = %self.target, "meeting the SNMPv3 engine anew");
                 self.forget_engine();
             }
-            if hint.is_none()
-                && let Some(why) = noted.unreachable_because()
-            {
-                return Err(Failure::Snmp(SnmpError::Unreachable(why.to_owned())));
-            }
-            return Err(Failure::Snmp(SnmpError::Timeout { after, hint }));
+            let passwords = user.and_then(|user| user.passwords.as_ref());
+            let encrypts = passwords.is_some_and(|passwords| passwords.privacy.is_some());
+            let hint = noted.hint(self.target, encrypts, report.as_deref());
+            let reason = noted.nobody_there(self.target, hint.is_some());
+            let counter = match (&reason, &report) {
+                (Some(_), _) => &counters.refused,
+                (None, Some(_)) => &counters.failed,
+                (None, None) => &counters.timeouts,
+            };
+            counter.add();
+            return Err(Failure::Snmp(match reason {
+                Some(why) => SnmpError::Unreachable(why),
+                None => SnmpError::Timeout { after, hint },
+            }));
         }
     }
 

@@ -6,16 +6,18 @@
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::pending::Pending;
 use super::stats::Counters;
@@ -31,6 +33,8 @@ const FOREIGN_SEND_ERRORS: usize = 8;
 /// Until the queue of the network interface is worth another look.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 const FULL_QUEUE_PATIENCE: usize = 1000;
+/// How often it is looked at most what the kernel dropped.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 /// A socket, its requests, and the task that reads it, which ends when this is dropped.
 ///
@@ -44,6 +48,9 @@ pub(super) struct Family {
     pending: Arc<Pending>,
     counters: Arc<Counters>,
     local: SocketAddr,
+    /// What the kernel dropped, and when it was looked at.
+    drops: Arc<AtomicU64>,
+    looked: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -72,8 +79,16 @@ impl Family {
             Err(error) => return Err(error),
         };
         let local = bound.local_addr()?;
-        let (shared, receiver) = (OnceCell::new(), OnceLock::new());
-        Ok(Some(Self { bound, shared, receiver, pending: Arc::default(), counters, local }))
+        Ok(Some(Self {
+            bound,
+            shared: OnceCell::new(),
+            receiver: OnceLock::new(),
+            pending: Arc::default(),
+            counters,
+            local,
+            drops: Arc::default(),
+            looked: Mutex::default(),
+        }))
     }
 
     async fn shared(&self) -> io::Result<&Arc<Shared>> {
@@ -130,12 +145,27 @@ impl Family {
         SockRef::from(&self.bound).recv_buffer_size().unwrap_or(0)
     }
 
-    /// How many datagrams the kernel dropped because we did not read them in time.
+    /// How many datagrams the kernel had dropped, because we did not read them in time, when somebody asked last: the
+    /// table of all sockets is read meanwhile, which takes long where there are thousands.
     pub(super) fn kernel_drops(&self) -> u64 {
-        let table = if self.local.is_ipv6() { "/proc/self/net/udp6" } else { "/proc/self/net/udp" };
-        let Ok(text) = std::fs::read_to_string(table) else { return 0 };
-        drops_of(&text, self.local.port())
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if looked.is_none_or(|looked| now.duration_since(looked) >= BETWEEN_LOOKS)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            *looked = Some(now);
+            let (drops, local) = (Arc::clone(&self.drops), self.local);
+            // It ends by itself, soon.
+            drop(runtime.spawn_blocking(move || drops.store(read_drops(local), Relaxed)));
+        }
+        self.drops.load(Relaxed)
     }
+}
+
+fn read_drops(local: SocketAddr) -> u64 {
+    let table = if local.is_ipv6() { "/proc/self/net/udp6" } else { "/proc/self/net/udp" };
+    // Where there is no such table, nothing is known to be dropped.
+    std::fs::read_to_string(table).map_or(0, |text| drops_of(&text, local.port()))
 }
 
 /// The last column of the line of a port.
@@ -211,8 +241,7 @@ impl Shared {
     fn note_error(&self, target: SocketAddr, errno: i32, says: Option<SocketAddr>) {
         let error = io::Error::from_raw_os_error(errno);
         if error.kind() == ErrorKind::ConnectionRefused {
-            self.counters.refused.add();
-            self.pending.refuse(target, error.kind());
+            self.pending.refuse(target);
         } else {
             let who = says.map(|says| format!(", says {}", says.ip())).unwrap_or_default();
             self.pending.note_unreachable(target, &format!("{error}{who}"));
@@ -263,5 +292,21 @@ mod tests {
   217: 00000000:14E9 00000000:0000 07 00000000:00000000 00:00000000 00000000   104        0 18462 2 0000000000000000 3
   301: 0100007F:00A1 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 22122 2 0000000000000000 17\n";
         assert_eq!((drops_of(table, 161), drops_of(table, 5353), drops_of(table, 9)), (17, 3, 0));
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_drops_is_known_without_waiting_for_it() {
+        let family = Family::open(false, Arc::default()).unwrap().unwrap();
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // Nobody reads: nothing was asked yet.
+        let to = (Ipv4Addr::LOCALHOST, family.local().port());
+        for _ in 0..=2 * family.receive_buffer() / 60_000 {
+            sender.send_to(&[0; 60_000], to).unwrap();
+        }
+        let end = Instant::now() + Duration::from_secs(60);
+        while family.kernel_drops() == 0 {
+            assert!(Instant::now() < end, "nothing was dropped");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 }

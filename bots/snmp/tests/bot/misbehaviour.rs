@@ -63,6 +63,7 @@ async fn whatever_a_device_does_it_spoils_nothing_for_its_neighbours() {
         ("slow", Behaviour { delay: Duration::from_millis(200), ..normal() }, All),
         ("looping", Behaviour { looping: true, ..normal() }, Rows(3)),
         ("unordered", Behaviour { unordered: true, ..normal() }, Rows(1)),
+        ("unordered, as is known", Behaviour { unordered: true, ..normal() }, All),
         ("short bulk", Behaviour { short_bulk: Some(3), ..normal() }, All),
         ("no bulk", Behaviour { no_bulk: true, ..normal() }, All),
         ("tooBig", Behaviour { too_big_above: Some(2), ..normal() }, All),
@@ -80,10 +81,15 @@ async fn whatever_a_device_does_it_spoils_nothing_for_its_neighbours() {
         ("empty", Behaviour { empty: true, ..normal() }, NothingButWords("without")),
     ];
     let patient = stage.credential(json!({"timeout": 0.3, "retries": 6}));
+    let tolerant = stage.credential(json!({"any_order": true}));
     let mut devices = Vec::new();
     for ((name, behaviour, comes), n) in bad.into_iter().zip(1..) {
         let address = [127, 3, 1, n];
-        let credential = if name == "lossy" { patient } else { stage.credential };
+        let credential = match name {
+            "lossy" => patient,
+            "unordered, as is known" => tolerant,
+            _ => stage.credential,
+        };
         stage.behave(address, behaviour);
         let host = Ipv4Addr::from(address).to_string();
         devices.push((name, stage.host(&host, credential, &sensors, |device| device), comes));

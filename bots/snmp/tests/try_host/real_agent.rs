@@ -94,7 +94,9 @@ async fn a_failure_says_why() {
         .complains(
             "an SNMPv3 engine answers there, so the agent runs and can be reached: the community is wrong",
         );
-    with(&["-u", "bob"]).complains("unknown user").complains("the agent has no such user: see -u");
+    with(&["-u", "bob"])
+        .complains(" s (2 tries): unknown user\n")
+        .complains("the agent has no such user: see -u");
     with(&[&["-u", "bob", "-a", "SHA"], &secret[..]].concat())
         .complains(" s (2 tries): unknown user\n")
         .complains("the agent has no such user: see -u");
