@@ -28,8 +28,31 @@ use tokio::time::Instant;
 /// How long the backend takes for an answer.
 const DELAY: Duration = Duration::from_millis(5);
 const BOT: u64 = 1_787_087_446;
-/// Says that this process is to be the backend: for how many entities, and whether they share one sensor.
+/// Says that this process is to be the backend, of which case.
 const BACKEND: &str = "--serve";
+/// Says that this process is to measure a case, and whether the bot keeps parts.
+const MEASURE: &str = "--measure";
+
+/// What the backend has.
+#[derive(Clone, Copy)]
+struct Case {
+    entities: usize,
+    /// Whether they share one sensor.
+    shared: bool,
+    /// The interfaces of each.
+    parts: usize,
+}
+
+impl Case {
+    fn arguments(self) -> [String; 3] {
+        [self.entities.to_string(), self.shared.to_string(), self.parts.to_string()]
+    }
+
+    fn parse(arguments: &[String]) -> Result<Self, Error> {
+        let [entities, shared, parts] = arguments else { return Err("not a case".into()) };
+        Ok(Self { entities: entities.parse()?, shared: shared.parse()?, parts: parts.parse()? })
+    }
+}
 
 #[derive(Deserialize, Clone)]
 #[expect(dead_code, reason = "only its reading matters")]
@@ -49,27 +72,45 @@ impl Protocol for Ping {
     type Sensor = Sensor;
 }
 
+/// The same, with its interfaces.
+struct PingWithParts;
+
+impl Protocol for PingWithParts {
+    const SLUG: &'static str = "ping";
+    type Credential = Credential;
+    type Sensor = Sensor;
+    const PARTS: Option<&'static str> = Some("interface");
+}
+
 fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().collect();
-    if let [_, flag, entities, shared] = args.as_slice()
-        && flag == BACKEND
-    {
-        return serve(entities.parse()?, shared.parse()?);
-    }
-    if let [_, flag, entities, shared] = args.as_slice()
-        && flag == "--measure"
-    {
-        return measure(entities.parse()?, shared.parse()?);
+    match args.as_slice() {
+        [_, flag, case @ ..] if flag == BACKEND => return serve(Case::parse(case)?),
+        [_, flag, keeps, case @ ..] if flag == MEASURE => {
+            let case = Case::parse(case)?;
+            return if keeps == "true" { measure::<PingWithParts>(case) } else { measure::<Ping>(case) };
+        }
+        _ => {}
     }
     if arguments().is_none() {
         return Ok(());
     }
-    println!("| entities | sensors | lists | requests | first | again | CPU of one | peak memory, both |");
-    println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!(
+        "| entities | sensors | parts of each | kept | lists | requests | first | again | CPU of one | peak memory, both | memory afterwards |"
+    );
+    println!("|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|");
+    let case = |entities, shared, parts| Case { entities, shared, parts };
     // Each in a process of its own: peak memory never goes down again.
-    for (entities, shared) in [(1_000, false), (100_000, true), (100_000, false)] {
+    for (case, keeps) in [
+        (case(1_000, false, 0), false),
+        (case(100_000, true, 0), false),
+        (case(100_000, false, 0), false),
+        (case(10_000, true, 24), false),
+        (case(10_000, true, 24), true),
+    ] {
         let status = Command::new(std::env::current_exe()?)
-            .args(["--measure", &entities.to_string(), &shared.to_string()])
+            .args([MEASURE, if keeps { "true" } else { "false" }])
+            .args(case.arguments())
             .status()?;
         if !status.success() {
             return Err("a measurement failed".into());
@@ -78,27 +119,31 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Refreshes twice, so that the second time the entities of the first are still there.
-fn measure(entities: usize, shared: bool) -> Result<(), Error> {
-    let mut backend = Backend::start(entities, shared)?;
+/// Refreshes three times, so that from the second time on the entities of the one before are still there.
+fn measure<P: Protocol>(case: Case) -> Result<(), Error> {
+    let Case { entities, shared, parts } = case;
+    let mut backend = Backend::start(case)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let refresher = Refresher::new(&format!("http://{}/api", backend.addr), "t", UserId::new(BOT))?;
-    let (cpu_before, begin) = (cpu_seconds(), Instant::now());
-    let first = runtime.block_on(refresher.fetch::<Ping>())?;
-    let (first_cpu, first_took) = (cpu_seconds() - cpu_before, begin.elapsed());
+    let mut kept = Vec::new();
+    let mut refresh = || -> Result<(f64, f64), Error> {
+        let (cpu_before, begin) = (cpu_seconds(), Instant::now());
+        kept = runtime.block_on(refresher.fetch::<P>())?;
+        assert_eq!(kept.len(), entities);
+        Ok((cpu_seconds() - cpu_before, begin.elapsed().as_secs_f64() * 1e3))
+    };
+    let (first_cpu, first) = refresh()?;
     let (requests, bytes) = backend.asked()?;
-    let (cpu_before, begin) = (cpu_seconds(), Instant::now());
-    let again = runtime.block_on(refresher.fetch::<Ping>())?;
-    let (again_cpu, again_took) = (cpu_seconds() - cpu_before, begin.elapsed());
-    assert_eq!((first.len(), again.len()), (entities, entities));
+    let (again_cpu, again) = refresh()?;
+    refresh()?;
     println!(
-        "| {entities} | {} | {:.1} MB | {requests} | {:.0} ms | {:.0} ms | {:.2} s | {:.0} MB |",
+        "| {entities} | {} | {parts} | {} | {:.1} MB | {requests} | {first:.0} ms | {again:.0} ms | {:.2} s | {:.0} MB | {:.0} MB |",
         if shared { "one shared".to_owned() } else { format!("{entities}") },
+        if P::PARTS.is_some() { "yes" } else { "no" },
         bytes as f64 / 1e6,
-        first_took.as_secs_f64() * 1e3,
-        again_took.as_secs_f64() * 1e3,
         first_cpu.max(again_cpu),
         memory_bytes("VmHWM") / (1 << 20) as f64,
+        memory_bytes("VmRSS") / (1 << 20) as f64,
     );
     Ok(())
 }
@@ -110,9 +155,10 @@ struct Backend {
 }
 
 impl Backend {
-    fn start(entities: usize, shared: bool) -> Result<Self, Error> {
+    fn start(case: Case) -> Result<Self, Error> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args([BACKEND, &entities.to_string(), &shared.to_string()])
+            .arg(BACKEND)
+            .args(case.arguments())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -139,10 +185,10 @@ impl Drop for Backend {
     }
 }
 
-fn serve(entities: usize, shared: bool) -> Result<(), Error> {
+fn serve(case: Case) -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
-    let bodies = Arc::new(bodies(entities, shared));
+    let bodies = Arc::new(bodies(case));
     let counts = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
     let asked = counts.clone();
     std::thread::spawn(move || {
@@ -192,7 +238,8 @@ fn answer(
 }
 
 /// The answers, as the backend writes them.
-fn bodies(entities: usize, shared: bool) -> HashMap<String, String> {
+fn bodies(case: Case) -> HashMap<String, String> {
+    let Case { entities, shared, parts } = case;
     let list = |count: usize, record: &dyn Fn(&mut String, usize)| {
         let mut list = r#"{"list":["#.to_owned();
         for index in 0..count {
@@ -211,6 +258,14 @@ fn bodies(entities: usize, shared: bool) -> HashMap<String, String> {
             list,
             r#"{{"id":{id},"name":"router-{index}.example.org","entity_type":"device","parent":null,"details":{{"ipv4":"127.20.{high}.{low}"}},"protocols":{{"ping":{{"credential":1188952909,"bot":{BOT},"sensors":[{{"sensor":{sensor},"interval":null}}]}}}}}}"#
         );
+        for number in 1..=parts {
+            let part = 1_234_567_890 + index * parts + number;
+            let _ = write!(
+                list,
+                r#",{{"id":{part},"name":"GigabitEthernet1/0/{number}","entity_type":"interface","parent":{id},"details":{{"snmp_index":"{}","speed_bps":"1000000000","if_name":"Gi1/0/{number}","if_alias":"to server room 3, rack {number}"}},"protocols":{{}}}}"#,
+                10_100 + number
+            );
+        }
     });
     let credentials = r#"{"list":[{"id":1188952909,"name":"Default ICMP ping credential (3 packets)","protocol":"ping","details":{"n_packets":"3","sleep_packets":"1.0","timeout":"1.0","retry":"0"}}]}"#.to_owned();
     let sensors = list(if shared { 1 } else { entities }, &|list, index| {

@@ -118,8 +118,7 @@ fn open(directory: &str) -> Result<(State, Table), Error> {
 
 fn put(table: &Table, n: u32, round: u32) {
     let key = u64::from(n) * u64::from(STEP) % u64::from(KEYS);
-    let mut value = vec![round as u8; VALUE_BYTES];
-    value[..8].copy_from_slice(&key.to_le_bytes());
+    let value = (key ^ u64::from(round)).to_le_bytes().repeat(VALUE_BYTES / 8);
     table.put(format!("{}/1.3.6.1.2.1.31.1.1.1.6.{}", key / 50, key % 50).as_bytes(), value);
 }
 

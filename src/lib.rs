@@ -64,6 +64,8 @@
 //! What it promises:
 //! - **No run overlaps itself, no tick is lost.** What comes due while a job runs is owed to its next run.
 //! - **No sample is lost.** What the backend cannot take waits in an [`Outbox`], through restarts too.
+//! - **No part is made twice.** What a bot keeps below its entities ([`Parts`]: the interfaces of a switch), it
+//!   creates once, whatever happens to looks, answers and runs.
 //! - **No neighbour is spoiled.** A device that hangs, a job that panics, a value that is not a number, an
 //!   account that cannot be read: each is named, counted, and left aside.
 //!

@@ -7,8 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -111,7 +110,7 @@ fn remembers_until_it_is_killed() {
     }
     assert!(!directory.join("state.sqlite.damaged").exists());
     writeln!(File::options().create(true).append(true).open("found").unwrap(), "{last}").unwrap();
-    let progress = File::options().create(true).truncate(false).write(true).open("progress").unwrap();
+    let mut progress = File::options().create(true).truncate(false).write(true).open("progress").unwrap();
     for step in last + 1.. {
         let key = (step % KEYS).to_le_bytes();
         if removes(step) {
@@ -120,7 +119,8 @@ fn remembers_until_it_is_killed() {
             table.put(&key, value(step));
         }
         table.put(LAST, step.to_le_bytes().into());
-        progress.write_all_at(&step.to_le_bytes(), 0).unwrap();
+        progress.rewind().unwrap();
+        progress.write_all(&step.to_le_bytes()).unwrap();
         if step % 100 == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }

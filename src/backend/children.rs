@@ -1,6 +1,5 @@
 //! From the records of an account's list to the parts of the entities that are served.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -8,16 +7,26 @@ use serde_json::value::RawValue;
 use super::entities::{Problems, Who};
 use super::wire::{self, RawEntity, in_field};
 use crate::ids::{AccountId, EntityId};
-use crate::parts::{Part, PartsByEntity};
+use crate::parts::{Part, PartList, PartsByEntity};
 
-/// The records of one entity type, unread, by the entity that they are a part of: whether that is served is only
-/// known when the whole list was looked at.
+/// The records of one entity type, unread: whether the entity that one is a part of is served is only known when the
+/// whole list was looked at.
 pub(super) struct Children<'a> {
     entity_type: &'static str,
-    by_parent: HashMap<EntityId, Vec<Child<'a>>>,
+    /// In one piece, and small: there may be hundreds of thousands.
+    all: Vec<Child<'a>>,
 }
 
+#[derive(Clone, Copy)]
 struct Child<'a> {
+    parent: EntityId,
+    index: usize,
+    record: &'a RawValue,
+}
+
+/// The fields of a child.
+struct Fields<'a> {
+    id: EntityId,
     who: Who<'a>,
     details: Option<&'a RawValue>,
 }
@@ -27,18 +36,22 @@ const NOTHING: &str = "{}";
 
 impl<'a> Children<'a> {
     pub(super) fn of_type(entity_type: &'static str) -> Self {
-        Self { entity_type, by_parent: HashMap::new() }
+        Self { entity_type, all: Vec::new() }
     }
 
     /// Takes a record, if it is of the type. The error is what is wrong with it.
-    pub(super) fn take(&mut self, who: &Who<'a>, record: &RawEntity<'a>) -> Result<bool, String> {
+    pub(super) fn take(
+        &mut self,
+        index: usize,
+        raw: &'a RawValue,
+        record: &RawEntity<'a>,
+    ) -> Result<bool, String> {
         if !record.entity_type.is_some_and(|raw| wire::is_text(raw, self.entity_type)) {
             return Ok(false);
         }
         // Without a parent it is nobody's part.
         if let Some(parent) = wire::optional(record.parent).map_err(in_field("parent"))? {
-            let child = Child { who: *who, details: record.details };
-            self.by_parent.entry(parent).or_default().push(child);
+            self.all.push(Child { parent, index, record: raw });
         }
         Ok(true)
     }
@@ -51,48 +64,66 @@ impl<'a> Children<'a> {
         known: &PartsByEntity,
         problems: &mut Problems,
     ) -> PartsByEntity {
-        let mut seen = HashSet::new();
+        self.all.sort_unstable_by_key(|child| (child.parent, child.index));
         let mut parts_of = |owner: EntityId| {
             let mut reject = |who: &Who<'_>, problem: String| {
                 problems.add(format_args!("account {account}, {who}, a part of entity {owner}: {problem}"));
             };
-            let mut children = Vec::new();
-            for child in self.by_parent.remove(&owner).unwrap_or_default() {
-                match wire::required("id", child.who.id) {
-                    Ok(id) if seen.insert(id) => children.push((id, child)),
-                    Ok(_) => reject(&child.who, "listed twice; the first one counts".to_owned()),
-                    Err(problem) => reject(&child.who, problem),
+            let begin = self.all.partition_point(|child| child.parent < owner);
+            let children = self.all[begin..].iter().take_while(|child| child.parent == owner);
+            let fields = children.filter_map(|child| match child.fields() {
+                Ok(fields) => Some(fields),
+                Err((who, problem)) => {
+                    reject(&who, problem);
+                    None
                 }
-            }
-            children.sort_unstable_by_key(|(id, _)| *id);
+            });
+            let mut children: Vec<_> = fields.collect();
+            children.sort_by_key(|child| child.id);
+            children.dedup_by(|later, first| {
+                let twice = later.id == first.id;
+                if twice {
+                    reject(&later.who, "listed twice; the first one counts".to_owned());
+                }
+                twice
+            });
             if let Some(known) = known.get(&owner)
                 && known.len() == children.len()
-                && known.iter().zip(&children).all(|(part, (id, child))| part.id == *id && child.is(part))
+                && known.iter().zip(&children).all(|(part, child)| child.is(&part))
             {
                 return known.clone();
             }
-            let mut parts = Vec::with_capacity(children.len());
-            for (id, child) in children {
-                match child.read(id) {
-                    Ok(part) => parts.push(part),
-                    Err(problem) => reject(&child.who, problem),
-                }
+            let mut parts = PartList::default();
+            for child in children {
+                child.add_to(&mut parts).unwrap_or_else(|problem| reject(&child.who, problem));
             }
-            Arc::new(parts)
+            Arc::new(parts.finished())
         };
         served.map(|owner| (owner, parts_of(owner))).collect()
     }
 }
 
-impl Child<'_> {
-    fn read(&self, id: EntityId) -> Result<Part, String> {
-        let name = wire::required("name", self.who.name)?;
-        self.details().and_then(|details| Part::read(id, name, details)).map_err(in_field("details"))
+impl<'a> Child<'a> {
+    fn fields(&self) -> Result<Fields<'a>, (Who<'a>, String)> {
+        let Self { index, record, .. } = *self;
+        let nameless = Who { index, id: None, name: None };
+        // It was an object when it was taken.
+        let record: RawEntity<'_> = wire::object(record).map_err(|problem| (nameless, problem))?;
+        let who = Who { index, id: record.id, name: record.name };
+        let id = wire::required("id", record.id).map_err(|problem| (who, problem))?;
+        Ok(Fields { id, who, details: record.details })
+    }
+}
+
+impl Fields<'_> {
+    fn add_to(&self, parts: &mut PartList) -> Result<(), String> {
+        let name: Box<str> = wire::required("name", self.who.name)?;
+        self.details().and_then(|details| parts.push(self.id, &name, details)).map_err(in_field("details"))
     }
 
-    fn is(&self, part: &Part) -> bool {
-        let same_name = self.who.name.is_some_and(|name| wire::is_text(name, &part.name));
-        same_name && self.details().is_ok_and(|details| details == part.details_text())
+    fn is(&self, part: &Part<'_>) -> bool {
+        let same_name = self.who.name.is_some_and(|name| wire::is_text(name, part.name));
+        part.id == self.id && same_name && self.details().is_ok_and(|details| details == part.details_text())
     }
 
     fn details(&self) -> Result<&str, String> {
@@ -191,8 +222,8 @@ mod tests {
             (Some(vec![12, 13]), Some(vec![]), None)
         );
         assert!(built.problems.texts.is_empty(), "{:?}", built.problems.texts);
-        let part = &built.parts[&EntityId::new(7)][0];
-        assert_eq!((&*part.name, part.details()["snmp_index"].as_str()), ("eth12", Some("12")));
+        let part = built.parts[&EntityId::new(7)].iter().next().unwrap();
+        assert_eq!((part.name, part.details()["snmp_index"].as_str()), ("eth12", Some("12")));
     }
 
     #[test]
@@ -263,7 +294,7 @@ mod tests {
         assert_eq!((ids(&built, 7), built.problems.count), (Some(vec![12, 13, 14]), 0));
         let parts = &built.parts[&EntityId::new(7)];
         assert!(parts.iter().all(|part| part.details().is_empty()));
-        assert_eq!(&*parts[0].name, "3");
+        assert_eq!(parts.iter().next().unwrap().name, "3");
     }
 
     #[test]

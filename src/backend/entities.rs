@@ -124,7 +124,7 @@ impl<'a, P: Protocol> Builder<'a, P> {
             }
         };
         let who = Who { index, id: record.id, name: record.name };
-        match self.children.as_mut().map(|children| children.take(&who, &record)) {
+        match self.children.as_mut().map(|children| children.take(index, raw, &record)) {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => return None,
             Some(Err(problem)) => return self.reject(&who, problem),
@@ -279,7 +279,7 @@ impl<'a, P: Protocol> Builder<'a, P> {
 /// How messages name an entity.
 #[derive(Clone, Copy)]
 pub(super) struct Who<'a> {
-    index: usize,
+    pub(super) index: usize,
     pub(super) id: Option<&'a RawValue>,
     pub(super) name: Option<&'a RawValue>,
 }

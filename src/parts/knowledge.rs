@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::part::Part;
+use super::list::PartList;
 use super::register::{Look, Outcome, PartsByEntity, Refusal, Register, Version};
 use crate::ids::{AccountId, EntityId};
 use crate::protocol::Protocol;
@@ -64,7 +64,7 @@ impl Knowledge {
         shelf: Shelf,
         account: AccountId,
         owner: EntityId,
-    ) -> Option<(Arc<Vec<Part>>, Version)> {
+    ) -> Option<(Arc<PartList>, Version)> {
         self.register(shelf, |register| register.of(account, owner))
     }
 

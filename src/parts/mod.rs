@@ -1,6 +1,7 @@
 //! Parts: the entities that a bot itself keeps below its own, such as the interfaces of a switch.
 
 mod knowledge;
+mod list;
 mod part;
 mod register;
 
@@ -11,6 +12,7 @@ use tokio::runtime::Handle;
 
 pub(crate) use knowledge::Knowledge;
 use knowledge::{Shelf, Writing};
+pub(crate) use list::PartList;
 pub use part::{Part, PartContent};
 pub(crate) use register::PartsByEntity;
 use register::{Outcome, Refusal, Version};
@@ -56,7 +58,7 @@ use crate::protocol::Protocol;
 ///         return Err(JobError::failed("the interfaces are not known until the next look"));
 ///     };
 ///     for part in parts.list() {
-///         match wanted.remove(&*part.name) {
+///         match wanted.remove(part.name) {
 ///             None => parts.delete(part.id).await.map_err(failed)?,
 ///             Some(content) if content.details == part.details() => {}
 ///             Some(content) => parts.update(part.id, &content).await.map_err(failed)?,
@@ -75,7 +77,7 @@ pub struct Parts {
     entity_type: &'static str,
     account: AccountId,
     owner: EntityId,
-    list: Arc<Vec<Part>>,
+    list: Arc<PartList>,
     shown: Mutex<Version>,
 }
 
@@ -122,9 +124,8 @@ impl Parts {
     }
 
     /// The parts, by id, as they were known when this was asked for.
-    #[must_use]
-    pub fn list(&self) -> &[Part] {
-        &self.list
+    pub fn list(&self) -> impl Iterator<Item = Part<'_>> {
+        self.list.iter()
     }
 
     /// Creates a part and gives its id.
@@ -166,7 +167,7 @@ impl Parts {
         let api = self.api.clone();
         let work = async move {
             let result = api.write_entity(account, &write).await;
-            writing.end(outcome(&write, &result));
+            writing.end(outcome(write, &result));
             result
         };
         // A task of its own: a run that is dropped at its deadline leaves no doubt behind.
@@ -185,10 +186,12 @@ impl Parts {
 }
 
 /// What the backend's answer means for what is known.
-fn outcome(write: &EntityWrite, result: &Result<EntityId, ApiError>) -> Outcome {
+fn outcome(write: EntityWrite, result: &Result<EntityId, ApiError>) -> Outcome {
     match (write, result) {
         (EntityWrite::Create { content, .. } | EntityWrite::Update { content, .. }, Ok(id)) => {
-            Outcome::Is(Part::written(*id, content))
+            // A map of JSON is written without fail, in the form that is read again.
+            let details = serde_json::to_string(&content.details).unwrap_or_else(|_| "{}".to_owned());
+            Outcome::Is { id: *id, name: content.name, details }
         }
         (EntityWrite::Delete { .. }, Ok(id)) => Outcome::Gone(*id),
         (EntityWrite::Create { .. }, Err(error)) if !error.is_refusal() => Outcome::Doubtful,

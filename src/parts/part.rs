@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::backend::EntityContent;
 use crate::ids::EntityId;
 
 /// A part of an entity, as the backend has it: of a switch, one of its interfaces.
@@ -10,45 +9,31 @@ use crate::ids::EntityId;
 /// ```
 /// use grafoleancollector::Part;
 ///
-/// fn snmp_index(part: &Part) -> Option<u32> {
+/// fn snmp_index(part: Part<'_>) -> Option<u32> {
 ///     part.details().get("snmp_index")?.as_str()?.parse().ok()
 /// }
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Part {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part<'a> {
     /// Its id.
     pub id: EntityId,
     /// Its name, as people see it.
-    pub name: Box<str>,
+    pub name: &'a str,
     /// JSON text that was read as an object once: of hundreds of thousands of parts, hardly any is looked at.
-    details: Box<str>,
+    pub(super) details: &'a str,
 }
 
-impl Part {
-    /// The part with these details, or what is wrong with them.
-    pub(crate) fn read(id: EntityId, name: Box<str>, details: &str) -> Result<Self, String> {
-        let read: Result<Map<String, Value>, _> = serde_json::from_str(details);
-        // Only numbers that no computer holds and hundreds of lists in each other get here.
-        read.map_err(|error| format!("cannot be read: {error}"))?;
-        Ok(Self { id, name, details: details.into() })
-    }
-
-    /// What became of an entity that was written.
-    pub(super) fn written(id: EntityId, content: &EntityContent) -> Self {
-        // A map of JSON is written without fail, in the form that is read again.
-        let details = serde_json::to_string(&content.details).unwrap_or_else(|_| "{}".to_owned());
-        Self { id, name: content.name.as_str().into(), details: details.into() }
-    }
-
-    pub(crate) fn details_text(&self) -> &str {
-        &self.details
-    }
-
+impl Part<'_> {
     /// What is known of it.
     #[must_use]
     pub fn details(&self) -> Map<String, Value> {
-        // It was read like this before.
-        serde_json::from_str(&self.details).unwrap_or_default()
+        // It was read like this before, or written.
+        serde_json::from_str(self.details).unwrap_or_default()
+    }
+
+    /// The same as it is kept.
+    pub(crate) const fn details_text(&self) -> &str {
+        self.details
     }
 }
 

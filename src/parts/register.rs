@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::list::PartList;
 use super::part::Part;
 use crate::ids::{AccountId, EntityId};
 
@@ -23,7 +24,7 @@ use crate::ids::{AccountId, EntityId};
 pub(crate) const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// The parts of each entity of an account.
-pub(crate) type PartsByEntity = HashMap<EntityId, Arc<Vec<Part>>>;
+pub(crate) type PartsByEntity = HashMap<EntityId, Arc<PartList>>;
 
 #[derive(Default)]
 pub(crate) struct Register {
@@ -61,8 +62,7 @@ type Owners = HashMap<EntityId, Owner>;
 /// An entity, as far as its parts are concerned.
 #[derive(Default)]
 struct Owner {
-    /// Sorted by id.
-    parts: Arc<Vec<Part>>,
+    parts: Arc<PartList>,
     /// Another one with each write; none while they are not known.
     version: Option<Version>,
     writes_under_way: u32,
@@ -75,8 +75,8 @@ struct Owner {
 /// What came of a write.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The part is like this now.
-    Is(Part),
+    /// The part is like this now; its details as JSON.
+    Is { id: EntityId, name: String, details: String },
     /// The part is no more.
     Gone(EntityId),
     /// All is as it was, or does not depend on whether it is: it would be asked for in the same words again.
@@ -161,7 +161,7 @@ impl Register {
 
     /// The parts of an entity. None while they are not known, and while they are written to: a run that was dropped
     /// may have left a write behind.
-    pub(crate) fn of(&self, account: AccountId, owner: EntityId) -> Option<(Arc<Vec<Part>>, Version)> {
+    pub(crate) fn of(&self, account: AccountId, owner: EntityId) -> Option<(Arc<PartList>, Version)> {
         let owner = self.accounts.get(&account)?.get(&owner).filter(|owner| owner.is_idle())?;
         Some((owner.parts.clone(), owner.version?))
     }
@@ -190,27 +190,17 @@ impl Register {
         let Entry::Occupied(mut owner) = owners.entry(owner) else { return };
         let owner = owner.get_mut();
         owner.writes_under_way = owner.writes_under_way.saturating_sub(1);
-        let place = |parts: &[Part], id| parts.binary_search_by_key(&id, |part| part.id);
         match outcome {
             Outcome::Same => return,
             Outcome::Doubtful => {
                 owner.forget();
                 owner.unsettled_until = Some(now + SETTLED_AFTER);
             }
-            Outcome::Is(_) | Outcome::Gone(_) if owner.version.is_none() => {}
-            Outcome::Is(part) => {
-                let parts = Arc::make_mut(&mut owner.parts);
-                match place(parts, part.id) {
-                    Ok(at) => parts[at] = part,
-                    Err(at) => parts.insert(at, part),
-                }
+            Outcome::Is { .. } | Outcome::Gone(_) if owner.version.is_none() => {}
+            Outcome::Is { id, name, details } => {
+                owner.parts = Arc::new(owner.parts.with(Part { id, name: &name, details: &details }));
             }
-            Outcome::Gone(id) => {
-                let parts = Arc::make_mut(&mut owner.parts);
-                if let Ok(at) = place(parts, id) {
-                    parts.remove(at);
-                }
-            }
+            Outcome::Gone(id) => owner.parts = Arc::new(owner.parts.without(id)),
         }
         owner.written_in = self.looks;
     }
@@ -230,12 +220,13 @@ mod tests {
     const ACCOUNT: AccountId = AccountId::new(1);
     const OWNER: EntityId = EntityId::new(7);
 
-    fn part(id: u64, name: &str) -> Part {
-        Part::read(EntityId::new(id), name.into(), "{}").unwrap()
+    fn is(id: u64, name: &str) -> Outcome {
+        Outcome::Is { id: EntityId::new(id), name: name.to_owned(), details: "{}".to_owned() }
     }
 
     fn found(ids: &[u64]) -> PartsByEntity {
-        let parts = ids.iter().map(|id| part(*id, "eth")).collect();
+        let part = |id: &u64| Part { id: EntityId::new(*id), name: "eth", details: "{}" };
+        let parts = ids.iter().map(part).collect();
         PartsByEntity::from([(OWNER, Arc::new(parts))])
     }
 
@@ -299,13 +290,13 @@ mod tests {
     #[test]
     fn a_look_replaces_what_is_known_and_writes_change_it() {
         let mut bench = Bench::after_a_look(&[3, 5]);
-        bench.write(Outcome::Is(part(4, "new")));
-        bench.write(Outcome::Is(part(5, "changed")));
+        bench.write(is(4, "new"));
+        bench.write(is(5, "changed"));
         bench.write(Outcome::Gone(EntityId::new(3)));
         bench.write(Outcome::Gone(EntityId::new(3)));
         bench.write(Outcome::Same);
         assert_eq!(bench.ids(), Some(vec![4, 5]));
-        assert_eq!(&*bench.register.of(ACCOUNT, OWNER).unwrap().0[1].name, "changed");
+        assert_eq!(bench.register.of(ACCOUNT, OWNER).unwrap().0.iter().nth(1).unwrap().name, "changed");
         bench.look(&[1]);
         assert_eq!(bench.ids(), Some(vec![1]));
     }
@@ -318,7 +309,7 @@ mod tests {
         let meanwhile = bench.begin();
         bench.end(before, &[]);
         assert_eq!(bench.ids(), None, "it is being written to");
-        bench.end_write(Outcome::Is(part(4, "new")));
+        bench.end_write(is(4, "new"));
         bench.end(meanwhile, &[]);
         assert_eq!(bench.ids(), Some(vec![4]));
         bench.look(&[]);
@@ -361,7 +352,7 @@ mod tests {
         let mine = bench.register.begin_write(ACCOUNT, OWNER, shown).unwrap();
         bench.register.begin_write(ACCOUNT, OWNER, mine).unwrap();
         bench.end_write(Outcome::Doubtful);
-        bench.end_write(Outcome::Is(part(4, "new")));
+        bench.end_write(is(4, "new"));
         assert_eq!(bench.ids(), None);
         bench.now += SETTLED_AFTER;
         bench.look(&[4]);
@@ -381,7 +372,7 @@ mod tests {
     fn an_entity_that_is_gone_loses_its_parts_but_not_the_memory_of_a_write() {
         let mut bench = Bench::after_a_look(&[3]);
         let (without, with) = (bench.begin(), bench.begin());
-        bench.write(Outcome::Is(part(4, "new")));
+        bench.write(is(4, "new"));
         bench.end_without(without);
         assert_eq!((bench.ids(), bench.register.counts()), (None, (0, 1)));
         // It is served again, but that list may be older than the part.
@@ -403,7 +394,7 @@ mod tests {
         assert_eq!(bench.ids(), Some(vec![5]));
         // Nor does it bring back what a later look did not find any more.
         let hanging = bench.begin();
-        bench.write(Outcome::Is(part(6, "new")));
+        bench.write(is(6, "new"));
         let look = bench.begin();
         bench.register.end_look(look, &[], Vec::new());
         bench.end(hanging, &[5]);

@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::ids::{AccountId, EntityId, UserId};
 use crate::protocol::Protocol;
 use crate::sample::Sample;
+use crate::telemetry::MetricsText;
 
 const ACCOUNT: AccountId = AccountId::new(1);
 const DEVICES: [u64; 2] = [7, 8];
@@ -44,6 +45,8 @@ enum Fate {
     Late { after: u64 },
     /// Something in between answers.
     Page,
+    /// The client itself panics.
+    Panic,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +145,7 @@ impl Model {
                 });
                 Err(ApiError::Timeout { request, limit: Duration::from_secs(30) })
             }
+            Fate::Panic => panic!("the test says so"),
             Fate::Page => Err(ApiError::Malformed { request, reason: "an HTML page".to_owned() }),
         }
     }
@@ -293,6 +297,53 @@ async fn live(steps: Vec<Step>, fates: Vec<Fate>) -> (Model, [Wanted; 2]) {
         }
     }
     (model, wanted)
+}
+
+/// What is counted of parts: how many are known, and of how many entities they are not.
+fn counted(cx: &Context) -> Vec<String> {
+    let mut out = MetricsText::default();
+    cx.write_metrics(&mut out);
+    out.as_str().lines().filter(|line| line.starts_with("grafolean_parts")).map(str::to_owned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_panics_leaves_doubt_and_the_doubt_is_counted() {
+    let model = Model::new(Vec::new());
+    let cx = Context::new(Arc::new(model.clone())).of_user(UserId::new(9));
+    assert!(counted(&cx).is_empty(), "a bot without parts does not count any");
+    cx.fetch::<Switch>().await.unwrap();
+    keep(&cx, DEVICES[0], Wanted::from([(1, 0), (2, 0)])).await.unwrap();
+    assert_eq!(counted(&cx), ["grafolean_parts 2", "grafolean_parts_unknown 0"]);
+
+    model.state().fates = [Fate::Panic].into();
+    let run = tokio::spawn({
+        let cx = cx.clone();
+        async move { keep(&cx, DEVICES[0], Wanted::from([(1, 0), (2, 0), (3, 0)])).await }
+    });
+    assert!(run.await.unwrap_err().is_panic());
+    assert!(cx.parts_of::<Switch>(ACCOUNT, EntityId::new(DEVICES[0])).is_none());
+    assert!(cx.parts_of::<Switch>(ACCOUNT, EntityId::new(DEVICES[1])).is_some());
+    assert_eq!(counted(&cx), ["grafolean_parts 0", "grafolean_parts_unknown 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_listed_before_another_run_wrote_may_not_be_acted_on() {
+    let model = Model::new(Vec::new());
+    let cx = Context::new(Arc::new(model.clone())).of_user(UserId::new(9));
+    let device = EntityId::new(DEVICES[0]);
+    assert!(cx.parts_of::<Switch>(ACCOUNT, device).is_none(), "no look has been");
+    cx.fetch::<Switch>().await.unwrap();
+    let parts = || cx.parts_of::<Switch>(ACCOUNT, device).unwrap();
+    let content = |name| PartContent::new(name, json!({"content": 0}).as_object().unwrap().clone());
+    let (first, second) = (parts(), parts());
+    let (one, two) = (content("1"), content("2"));
+    // Of one run, several may be under way.
+    let created = tokio::join!(first.create(&one), first.create(&two));
+    assert!(created.0.is_ok() && created.1.is_ok());
+    let error = second.create(&one).await.unwrap_err();
+    assert_eq!(error.to_string(), "another run has written the parts of entity 7 since they were listed");
+    assert_eq!((first.list().count(), parts().list().count()), (0, 2));
+    assert_eq!(model.state().records.len(), 2);
 }
 
 fn fate() -> impl Strategy<Value = Fate> {

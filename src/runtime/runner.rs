@@ -266,3 +266,27 @@ impl<C: Collector> fmt::Debug for Runner<C> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::hold;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_the_stop_no_longer_than_the_grace_and_a_second_stop_ends_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::sqlite(directory.path(), "https://grafolean.example.org/api").unwrap();
+        let held = hold(&state);
+        let for_ever = Duration::from_secs(1 << 30);
+        let stop = Stop::new();
+        let closing = async {
+            close(&state, Duration::from_millis(50), &stop).await;
+            stop.now();
+            stop.now();
+            close(&state, for_ever, &stop).await;
+        };
+        tokio::time::timeout(Duration::from_secs(60), closing).await.unwrap();
+        drop(held);
+        close(&state, for_ever, &Stop::new()).await;
+    }
+}

@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use tokio::sync::oneshot;
 
 pub use self::error::StateError;
+#[cfg(test)]
+pub(crate) use self::tests::hold;
 
 use self::books::{Books, Dropped};
 use self::keeper::{Command, Keeper};

@@ -18,6 +18,7 @@ pub(super) const SCHEMA: &str = "
         tbl   INTEGER NOT NULL,
         key   BLOB    NOT NULL,
         value BLOB    NOT NULL,
+        sum   INTEGER NOT NULL,
         UNIQUE (tbl, key)
     );
 ";
@@ -78,11 +79,15 @@ pub(super) fn put(
     if after > before && total > max_bytes {
         return Ok(false);
     }
+    let sum = checksum(key, value);
     if let Some((id, _)) = old {
-        tx.prepare_cached("UPDATE entry SET value = ?2 WHERE id = ?1")?.execute(params![id, value])?;
+        let sql = "UPDATE entry SET value = ?3, sum = ?4 WHERE id = ?1 AND key = ?2";
+        if tx.prepare_cached(sql)?.execute(params![id, key, value, sum])? != 1 {
+            return Err(altered());
+        }
     } else {
-        let sql = "INSERT INTO entry (tbl, key, value) VALUES (?1, ?2, ?3)";
-        tx.prepare_cached(sql)?.execute(params![table.id, key, value])?;
+        let sql = "INSERT INTO entry (tbl, key, value, sum) VALUES (?1, ?2, ?3, ?4)";
+        tx.prepare_cached(sql)?.execute(params![table.id, key, value, sum])?;
         table.size.keys += 1;
     }
     table.size.bytes = total;
@@ -104,10 +109,29 @@ pub(super) fn read(db: &Connection, table: &TableRow) -> rusqlite::Result<Rememb
     let expected = usize::try_from(table.size.keys).unwrap_or(usize::MAX);
     let mut read = Vec::with_capacity(expected.min(MOST_AT_FIRST));
     // In the order of the file, not in that of the keys, which is all over it.
-    let mut statement = db.prepare("SELECT key, value FROM entry NOT INDEXED WHERE tbl = ?1")?;
+    let mut statement = db.prepare("SELECT key, value, sum FROM entry NOT INDEXED WHERE tbl = ?1")?;
     let mut rows = statement.query([table.id])?;
     while let Some(row) = rows.next()? {
-        read.push((row.get_ref(0)?.as_bytes()?.into(), row.get_ref(1)?.as_bytes()?.into()));
+        let (key, value) = (row.get_ref(0)?.as_bytes()?, row.get_ref(1)?.as_bytes()?);
+        if row.get::<_, i64>(2)? != checksum(key, value) {
+            return Err(altered());
+        }
+        read.push((key.into(), value.into()));
     }
     Ok(read)
+}
+
+/// Disks do alter bits, and SQLite does not look: a counter's baseline would be wrong by billions.
+fn checksum(key: &[u8], value: &[u8]) -> i64 {
+    // FNV-1a; the length keeps the two apart.
+    let bytes = key.iter().chain(value).copied();
+    let sum = bytes.fold(0xcbf2_9ce4_8422_2325 ^ key.len() as u64, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    sum.cast_signed()
+}
+
+fn altered() -> rusqlite::Error {
+    let why = "an entry is not what was written";
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, why.into())
 }

@@ -1,6 +1,7 @@
 //! What was put and is not written yet. Without a file it stays here, and this is all that is remembered.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// What an entry takes beside its key and value: its place in the map, and two allocations.
 const ENTRY_BYTES: u64 = 100;
@@ -137,10 +138,9 @@ impl Waiting {
         for change in changes {
             let bytes = change.bytes();
             let waiting = &mut self.tables[change.table].changes;
-            if waiting.contains_key(&change.key) {
-                self.bytes -= bytes;
-            } else {
-                waiting.insert(change.key, change.value);
+            match waiting.entry(change.key) {
+                Entry::Occupied(_) => self.bytes -= bytes,
+                Entry::Vacant(place) => drop(place.insert(change.value)),
             }
         }
     }

@@ -53,10 +53,10 @@ impl Keeper {
             PartContent::new(name, details.as_object().cloned().unwrap())
         };
         for part in parts.list() {
-            match wanted.remove(&*part.name) {
+            match wanted.remove(part.name) {
                 None => parts.delete(part.id).await.map_err(failed)?,
                 Some(speed) if content("", speed).details == part.details() => {}
-                Some(speed) => parts.update(part.id, &content(&part.name, speed)).await.map_err(failed)?,
+                Some(speed) => parts.update(part.id, &content(part.name, speed)).await.map_err(failed)?,
             }
         }
         for (name, speed) in wanted {

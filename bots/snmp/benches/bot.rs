@@ -36,7 +36,7 @@ use crate::support::agent::{Agent, Behaviour, Mib};
 use crate::support::ber::Var;
 
 const INTERFACES: u32 = 24;
-const INTERVAL: f64 = 60.0;
+const INTERVAL: u32 = 60;
 /// What may pass from a run's start until its values are stored, in seconds.
 const ON_THE_WAY: f64 = 5.0;
 /// What each interface counts in a second.
@@ -124,7 +124,7 @@ fn at_scale(backend: &FakeBackend, devices: usize, minutes: usize, dead: usize) 
     let traffic = |column, direction| {
         let path = format!("if.{direction}.{{$index}}.{{$1}}");
         let details = json!({"oids": [walk(2), walk(column)], "expression": "$2", "output_path": path});
-        backend.add_sensor(account, "snmp", Some(INTERVAL as u32), details)
+        backend.add_sensor(account, "snmp", Some(INTERVAL), details)
     };
     let sensors = [traffic(10, "in-octets"), traffic(16, "out-octets")];
     for n in 0..devices {
@@ -192,10 +192,10 @@ fn look(values: &BTreeMap<String, Vec<(f64, f64)>>, now: f64) -> Found {
     for (path, rates) in values {
         found.devices += usize::from(path.ends_with("if.in-octets.1.GigabitEthernet0-1"));
         found.rates += rates.len();
-        let gaps = rates.windows(2).map(|pair| (pair[1].0 - pair[0].0) / INTERVAL);
+        let gaps = rates.windows(2).map(|pair| (pair[1].0 - pair[0].0) / f64::from(INTERVAL));
         found.missed += gaps.map(|gap| (gap.round() - 1.0).max(0.0)).sum::<f64>();
         let last = rates.last().map_or(0.0, |(time, _)| *time);
-        found.missed += ((now - ON_THE_WAY - last) / INTERVAL).floor().max(0.0);
+        found.missed += ((now - ON_THE_WAY - last) / f64::from(INTERVAL)).floor().max(0.0);
         for (_, rate) in rates {
             found.slowest = found.slowest.min(*rate);
             found.fastest = found.fastest.max(*rate);

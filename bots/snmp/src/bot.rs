@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::counter::{Baselines, Change};
 use crate::device::Devices;
-use crate::interfaces::keep::Keeper;
+use crate::interfaces::Keeper;
 use crate::metrics::Counts;
 use crate::protocol::{Snmp, tuning};
 use crate::sensor::evaluate::Moments;
@@ -25,17 +25,20 @@ use crate::wire::{Credential, Wire};
 pub const VARIABLES: &[Variable] = &[
     Variable::new("SNMP_STATS", "0", "1 adds snmp.poll.ok, .duration and .requests to each entity"),
     Variable::new("SNMP_INTERFACES", "1", "0 leaves the entities of interfaces alone"),
-    Variable::new("SNMP_MAX_COUNTERS", "2000000", "counters that have rates at most: a million take 110 MB"),
+    Variable::new("SNMP_MAX_COUNTERS", "2000000", "counters that have rates at most: a million take 90 MB"),
 ];
 
 /// Runs at once. They wait nearly all the time: 10,000 devices with an answer after 20 ms need some hundred, and
 /// 1,000 dead ones as many.
 pub const CONCURRENCY: usize = 4_096;
 
+/// However seldom a device is polled: a poll that takes longer than this will not end well.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
 /// How often a device's interfaces are looked at.
 const INTERFACES_EVERY: u64 = 300;
 /// How long a look at the interfaces may take.
-const SHORTEST_LOOK: Duration = Duration::from_secs(5);
+/// Twice what a request takes that nobody answers: so that is noticed, and why.
+const SHORTEST_LOOK: Duration = Duration::from_secs(20);
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// The SDK's deadline for a run without one of its own.
 const SHORTEST_RUN: Duration = Duration::from_secs(30);
@@ -95,7 +98,9 @@ impl SnmpTask {
     /// How long a run may take.
     fn deadline(&self) -> Duration {
         match self.what {
-            What::Sensors => self.shortest().map_or(SHORTEST_RUN, |every| every.max(SHORTEST_RUN)),
+            What::Sensors => {
+                self.shortest().map_or(SHORTEST_RUN, |every| every.clamp(SHORTEST_RUN, LONGEST_RUN))
+            }
             What::Interfaces => Duration::from_secs(INTERFACES_EVERY),
         }
     }
@@ -111,8 +116,9 @@ impl SnmpTask {
         }
     }
 
-    fn shortest(&self) -> Option<Duration> {
-        self.entity.intervals().first().map(|interval| Duration::from_secs(interval.as_secs().into()))
+    /// The shortest interval of its sensors.
+    pub(crate) fn shortest(&self) -> Option<Duration> {
+        self.entity.intervals().first().map(|interval| interval.as_duration())
     }
 }
 
@@ -300,11 +306,8 @@ impl Collector for SnmpBot {
     }
 
     fn write_metrics(&self, out: &mut MetricsText) {
-        let (remembered, dropped) = {
-            let baselines = self.baselines();
-            (baselines.len(), baselines.dropped())
-        };
-        self.counts.write(out, &self.wire.stats(), self.devices.resting(), remembered, dropped);
+        let (wire, resting) = (self.wire.stats(), self.devices.resting());
+        self.counts.write(out, &wire, resting, &self.baselines());
     }
 
     async fn check(&self) -> Vec<Finding> {

@@ -1,11 +1,16 @@
 //! What is remembered of a device from poll to poll.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use grafoleancollector::{EntityId, Host, PartsError};
+use grafoleancollector::{EntityId, Host};
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::interfaces::WriteError;
 use crate::notices::Notices;
 use crate::patience::Patience;
 use crate::poll::{DEFAULT_GET_BATCH, DEFAULT_MAX_REPETITIONS, Manners};
@@ -21,7 +26,8 @@ pub(crate) struct Device {
     patience: Mutex<Patience>,
     notices: Mutex<Notices>,
     /// Why the entities of its interfaces could not be written last, until somebody is told.
-    unwritten: Mutex<Option<PartsError>>,
+    unwritten: Mutex<Option<WriteError>>,
+    writing: AtomicBool,
 }
 
 impl Device {
@@ -29,7 +35,7 @@ impl Device {
         let rows = credential.max_repetitions().unwrap_or(DEFAULT_MAX_REPETITIONS);
         let manners = AsyncMutex::new(Manners::new(rows, DEFAULT_GET_BATCH));
         let (patience, notices, unwritten) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { host, credential, manners, patience, notices, unwritten }
+        Self { host, credential, manners, patience, notices, unwritten, writing: AtomicBool::new(false) }
     }
 
     pub(crate) fn patience(&self) -> MutexGuard<'_, Patience> {
@@ -40,13 +46,30 @@ impl Device {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn interfaces_written(&self, result: Result<(), PartsError>) {
-        *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = result.err();
+    /// The one pen with which the entities of its interfaces are written, unless somebody still writes.
+    pub(crate) fn pen(device: &Arc<Self>) -> Option<Pen> {
+        let taken = device.writing.swap(true, Acquire);
+        (!taken).then(|| Pen(Arc::clone(device)))
     }
 
     /// Why they could not be written, once.
-    pub(crate) fn interfaces_unwritten(&self) -> Option<PartsError> {
+    pub(crate) fn interfaces_unwritten(&self) -> Option<WriteError> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Whoever has it writes; it is put down at the latest when it is dropped.
+pub(crate) struct Pen(Arc<Device>);
+
+impl Pen {
+    pub(crate) fn put_down(self, result: Result<(), WriteError>) {
+        *self.0.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = result.err();
+    }
+}
+
+impl Drop for Pen {
+    fn drop(&mut self) {
+        self.0.writing.store(false, Release);
     }
 }
 

@@ -10,6 +10,8 @@ fn main() -> ExitCode {
         .about("Grafolean's SNMP bot: polls the devices that Grafolean names, and delivers their values")
         .variables(VARIABLES)
         .concurrency(CONCURRENCY)
+        // It logs each request that fails, and each strange datagram, whoever sent it.
+        .quiet_library("async_snmp")
         .command(
             "try",
             "Ask a device without any backend: what it is like, and what a sensor would deliver",

@@ -31,6 +31,20 @@ async fn no_time_left(run: &Run<SnmpTask>) {
     sleep(LAST_WORD).await;
 }
 
+/// Why there is nothing at all of a device.
+pub(crate) enum Unanswered {
+    /// It did not answer, now or the last times.
+    Silent(JobError),
+    /// The bot is being stopped.
+    Stopped(JobError),
+}
+
+impl From<Unanswered> for JobError {
+    fn from((Unanswered::Silent(error) | Unanswered::Stopped(error)): Unanswered) -> Self {
+        error
+    }
+}
+
 impl SnmpBot {
     /// What is remembered of a run's device.
     pub(crate) fn device(&self, run: &Run<SnmpTask>) -> Arc<Device> {
@@ -50,7 +64,7 @@ impl SnmpBot {
         run: &Run<SnmpTask>,
         device: &Device,
         wanted: &Wanted,
-    ) -> Result<Polled, JobError> {
+    ) -> Result<Polled, Unanswered> {
         let SnmpTask { host, credential, .. } = &*run.task;
         let time = run.task.poll_time();
         let began = Instant::now();
@@ -58,9 +72,9 @@ impl SnmpBot {
         if let Some(Rest { polls, left, why }) = resting {
             self.counts.rested.inc();
             let left = left.as_secs().max(1);
-            return Err(JobError::failed(format_args!(
+            return Err(Unanswered::Silent(JobError::failed(format_args!(
                 "{why}; after {polls} polls in vain it is asked again in {left} s"
-            )));
+            ))));
         }
         let options = PollOptions { time, until: Some(began + time), ..PollOptions::default() };
         let mut asked = pin!(async {
@@ -86,10 +100,13 @@ impl SnmpBot {
             Ok(polled) => format!("{host}: {}", reason(&polled)),
             Err(why) => why,
         };
-        let every =
-            run.affecting().iter().min().map_or(time, |every| Duration::from_secs(every.as_secs().into()));
-        device.patience().silent(began, every, why.clone());
-        Err(JobError::failed(why))
+        if options.ending.is_over() {
+            return Err(Unanswered::Stopped(JobError::failed(
+                "the bot stopped before the device had answered",
+            )));
+        }
+        device.patience().silent(began, run.task.shortest().unwrap_or(time), why.clone());
+        Err(Unanswered::Silent(JobError::failed(why)))
     }
 
     /// The values of all sensors that are due.
@@ -104,9 +121,11 @@ impl SnmpBot {
         let mut harvest = Harvest::new(entity.account, entity.id, self.options.with_stats);
         let polled = match asked {
             Ok(polled) => polled,
-            Err(error) => {
+            Err(Unanswered::Silent(error)) => {
                 return harvest.without_answer().map(|figures| figures.but_failed(&error)).ok_or(error);
             }
+            // That says nothing about the device.
+            Err(Unanswered::Stopped(error)) => return Err(error),
         };
         let mut rows = 0;
         for sensor in &due {
@@ -164,32 +183,29 @@ impl SnmpBot {
             let most = self.baselines().most();
             tracing::warn!(
                 "there are more than {most} counters: those beyond have no rates; raise SNMP_MAX_COUNTERS \
-                 (a million take 110 MB) or read fewer{more}"
+                 (a million take 90 MB) or read fewer{more}"
             );
         }
     }
 
     /// Logs what is new of what was found.
-    fn notice(
+    pub(crate) fn notice(
         &self,
         run: &Run<SnmpTask>,
         device: &Device,
         found: Vec<(Subject, String)>,
         covered: impl Fn(&Subject) -> bool,
     ) {
-        let new = device.notices().look(found, covered);
-        for text in new {
-            self.say(run, &text);
-        }
-    }
-
-    /// Logs something about the run's entity.
-    pub(crate) fn say(&self, run: &Run<SnmpTask>, text: &str) {
-        self.counts.warnings.inc();
-        if let Some(more) = self.said.say() {
-            let entity = &run.task.entity;
-            tracing::warn!("entity {} ({}): {text}{more}", entity.id, entity.name);
-        }
+        let entity = &run.task.entity;
+        let say = |text: &str| {
+            let more = self.said.say();
+            if let Some(more) = more {
+                self.counts.warnings.inc();
+                tracing::warn!("entity {} ({}): {text}{more}", entity.id, entity.name);
+            }
+            more.is_some()
+        };
+        device.notices().look(found, covered, say);
     }
 }
 
@@ -200,7 +216,7 @@ fn reason(polled: &Polled) -> String {
         .unwrap_or_else(|| "the time for this poll was up".to_owned())
 }
 
-fn unread(polled: &Polled) -> Vec<(Subject, String)> {
+pub(crate) fn unread(polled: &Polled) -> Vec<(Subject, String)> {
     // A device that went away in between is one piece of news, not one for each of its objects.
     if polled.gone.is_some() {
         return Vec::new();

@@ -2,6 +2,7 @@
 
 use grafoleancollector::telemetry::{Counter, MetricsText};
 
+use crate::counter::Baselines;
 use crate::poll::PollStats;
 use crate::sensor::evaluate::{Discarded, Evaluated, Refusal};
 use crate::wire::WireStats;
@@ -24,6 +25,8 @@ pub(crate) struct Counts {
     pub(crate) updated: Counter,
     pub(crate) deleted: Counter,
     pub(crate) unwritten: Counter,
+    /// Devices whose changes were left to their next look, because others were being written.
+    pub(crate) postponed: Counter,
 }
 
 /// What became of the rows of sensors.
@@ -101,8 +104,7 @@ impl Counts {
         out: &mut MetricsText,
         wire: &WireStats,
         resting: usize,
-        baselines: usize,
-        dropped: u64,
+        baselines: &Baselines,
     ) {
         let name = "grafolean_snmp_polls_total";
         out.family(
@@ -167,6 +169,7 @@ impl Counts {
             ("updated", &self.updated),
             ("deleted", &self.deleted),
             ("failed", &self.unwritten),
+            ("postponed_devices", &self.postponed),
         ] {
             out.sample(name, &[("what", what)], counter.get() as f64);
         }
@@ -194,9 +197,13 @@ impl Counts {
             "Devices that are left alone for a while.",
             resting as f64,
         );
-        out.gauge("grafolean_snmp_counters", "Counters with a baseline.", baselines as f64);
+        out.gauge("grafolean_snmp_counters", "Counters with a baseline.", baselines.len() as f64);
         let name = "grafolean_snmp_counters_dropped_total";
-        out.family(name, "counter", "Readings that were not remembered: see SNMP_MAX_COUNTERS.");
-        out.sample(name, &[], dropped as f64);
+        out.family(
+            name,
+            "counter",
+            "Readings of counters that there was no room to remember, see SNMP_MAX_COUNTERS: they gave no rate.",
+        );
+        out.sample(name, &[], baselines.dropped() as f64);
     }
 }

@@ -30,27 +30,28 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// The notices among `found` that are new. `covered` says what the poll was about: what it did not find of that
-    /// is gone, and will be said again when it comes back.
+    /// Says what is new among `found`. `covered` says what the poll was about: what it did not find of that is gone,
+    /// and will be said again when it comes back. What cannot be said now, as too much is being said, comes again.
     pub(crate) fn look(
         &mut self,
         found: Vec<(Subject, String)>,
         covered: impl Fn(&Subject) -> bool,
-    ) -> Vec<String> {
+        say: impl Fn(&str) -> bool,
+    ) {
         let still: HashSet<&Subject> = found.iter().map(|(subject, _)| subject).collect();
         self.known.retain(|known| !covered(known) || still.contains(known));
-        let mut new = Vec::new();
         for (subject, text) in found {
-            if self.known.len() < MOST_REMEMBERED && self.known.insert(subject) {
-                new.push(text);
+            if self.known.len() < MOST_REMEMBERED && !self.known.contains(&subject) && say(&text) {
+                self.known.insert(subject);
             }
         }
-        new
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::oid::Oid;
     use crate::poll::FetchMethod;
@@ -61,7 +62,13 @@ mod tests {
 
     fn said(notices: &mut Notices, found: &[u32], covered: &[u32]) -> Vec<String> {
         let found = found.iter().map(|arc| (unread(*arc), arc.to_string())).collect();
-        notices.look(found, |subject| covered.iter().any(|arc| unread(*arc) == *subject))
+        let said = RefCell::new(Vec::new());
+        let say = |text: &str| {
+            said.borrow_mut().push(text.to_owned());
+            true
+        };
+        notices.look(found, |subject| covered.iter().any(|arc| unread(*arc) == *subject), say);
+        said.into_inner()
     }
 
     #[test]
@@ -71,6 +78,13 @@ mod tests {
         assert_eq!(said(&mut notices, &[1, 2], &[1, 2, 3]), [""; 0]);
         assert_eq!(said(&mut notices, &[], &[2]), [""; 0]);
         assert_eq!(said(&mut notices, &[1, 2], &[1, 2]), ["2"], "1 was not looked at in between");
+    }
+
+    #[test]
+    fn what_could_not_be_said_is_said_another_time() {
+        let mut notices = Notices::default();
+        notices.look(vec![(unread(1), "one".to_owned())], |_| true, |_| false);
+        assert_eq!(said(&mut notices, &[1], &[1]), ["1"]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Patience {
             Duration::ZERO
         } else {
             // Half an interval less: the tick at the end of the rest may come a moment early.
-            every.saturating_mul(1 << doublings).min(LONGEST_REST.max(every)).saturating_sub(every / 2)
+            every.saturating_mul(1 << doublings).min(LONGEST_REST).saturating_sub(every / 2)
         };
         self.silence = Some(Silence { polls, again: began + rest, why });
     }
@@ -82,6 +82,7 @@ mod tests {
     fn a_dead_device_is_polled_less_and_less_but_at_least_every_five_minutes() {
         assert_eq!(polled_ticks(Duration::from_secs(60), 25), [0, 1, 2, 3, 5, 9, 14, 19, 24]);
         assert_eq!(polled_ticks(Duration::from_secs(600), 5), [0, 1, 2, 3, 4], "seldom enough");
+        assert_eq!(polled_ticks(Duration::from_secs(7 * 86_400), 6), [0, 1, 2, 3, 4, 5]);
         let per_second = polled_ticks(Duration::from_secs(1), 3_000);
         assert!(per_second.windows(2).all(|pair| pair[1] - pair[0] <= 300));
         assert!(per_second.len() < 25, "{per_second:?}");

@@ -141,7 +141,7 @@ async fn every_type_arrives_unharmed() {
         (Var::Counter64((1 << 53) + 1), Value::Counter64((1 << 53) + 1)),
         (Var::Text(vec![0, 255, b'x']), Value::Bytes(vec![0, 255, b'x'])),
         (Var::Text(vec![b'x'; 1400]), Value::Bytes(vec![b'x'; 1400])),
-        (Var::Object(vec![1, 3, 6, u32::MAX]), Value::Oid(Oid::new([1, 3, 6, u32::MAX]))),
+        (Var::Object(vec![1, 3, 6, u32::MAX]), Value::Oid(Oid::new([1, 3, 6, u32::MAX]).into())),
         (Var::Address(Ipv4Addr::new(10, 1, 2, 3)), Value::Address(Ipv4Addr::new(10, 1, 2, 3))),
         (Var::Float(23.5), Value::Float(23.5)),
         (Var::Double(-0.1), Value::Float(-0.1)),

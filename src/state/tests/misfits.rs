@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use proptest::prelude::*;
 use rusqlite::{Connection, OpenFlags};
 
 use super::*;
@@ -358,4 +359,65 @@ async fn a_damaged_file_that_cannot_be_set_aside_is_trouble_not_a_loop() {
     fs::remove_dir_all(&in_the_way).unwrap();
     write(&state).await;
     assert_eq!((pending(&state, "a"), metric(&state, "grafolean_state_file_trouble")), (0, 0));
+}
+
+/// Does damage at random places: bytes that changed, or a page full of others.
+fn damage(bytes: &mut [u8], places: Vec<(usize, u8, bool)>) {
+    let length = bytes.len();
+    for (place, byte, whole_page) in places {
+        let place = place % length;
+        if whole_page {
+            let page = place / 2_048 * 2_048;
+            bytes[page..(page + 2_048).min(length)].fill(byte);
+        } else {
+            bytes[place] ^= byte;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_damaged_the_bot_goes_on_and_remembers_what_it_is_told_then(
+        places in prop::collection::vec((any::<usize>(), any::<u8>(), any::<bool>()), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let directory = tempfile::tempdir().unwrap();
+            leave_behind(directory.path()).await;
+            let mut bytes = fs::read(file(directory.path())).unwrap();
+            damage(&mut bytes, places);
+            fs::write(file(directory.path()), bytes).unwrap();
+            // A number that has become a larger one is no damage that can be seen.
+            let version = "SELECT value FROM meta WHERE key = 'schema_version' AND value > '1'";
+            let look = Connection::open(file(directory.path())).unwrap();
+            if look.query_row(version, [], |_| Ok(())).is_ok() {
+                return;
+            }
+            drop(look);
+            for life in ["first", "second"] {
+                let state = open(directory.path());
+                let table = state.table("a");
+                for (key, value) in table.load().await {
+                    let key = String::from_utf8(key.into()).unwrap();
+                    let was_put = *value == [b'v'; 300] || *value == *format!("first {key}").as_bytes();
+                    assert!(was_put && key.parse::<u32>().unwrap() < 2_100, "{key}: {value:?}");
+                }
+                for n in 0..2_100 {
+                    table.put(format!("{n}").as_bytes(), format!("{life} {n}").into_bytes());
+                }
+                state.close().await;
+                let state = open(directory.path());
+                let found: std::collections::HashMap<_, _> =
+                    state.table("a").load().await.into_iter().collect();
+                for n in 0..2_100 {
+                    let (key, value) = (format!("{n}"), format!("{life} {n}"));
+                    let found = found.get(key.as_bytes()).map(|value| String::from_utf8_lossy(value));
+                    assert_eq!(found.as_deref(), Some(&*value));
+                }
+                state.close().await;
+            }
+        });
+    }
 }

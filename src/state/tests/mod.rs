@@ -66,7 +66,7 @@ async fn on_thread<T: Send + 'static>(
 }
 
 /// Keeps the thread from doing anything until what it returns is dropped.
-fn hold(state: &State) -> mpsc::Sender<()> {
+pub(crate) fn hold(state: &State) -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel();
     let wait = move |_: &mut Keeper| assert!(released.recv().is_err(), "it is dropped, not used");
     state.keeper.as_ref().unwrap().send(Command::Test(Box::new(wait))).unwrap();

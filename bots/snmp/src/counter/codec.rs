@@ -188,8 +188,9 @@ mod tests {
     fn a_row_among_its_neighbours_takes_some_twenty_bytes() {
         let device = Some(DeviceTime { ticks: 123_456_789, lag: 20 });
         let reading = Reading { width: Width::Bits64, value: 1 << 40, at: 1_700_000_000_000_000, device };
-        let rows: Vec<(Index, Baseline)> =
-            (1..=24).map(|n| ([n].into(), Baseline { reading, step: Step::Rate(1e6) })).collect();
+        let rows: Vec<(Index, Baseline)> = (1..=24)
+            .map(|n| (Index::from_slice(&[n]), Baseline { reading, step: Step::Rate(1e6) }))
+            .collect();
         assert!(encode_rows(&rows).len() < 24 * 21 + 20, "{}", encode_rows(&rows).len());
     }
 }

@@ -155,7 +155,7 @@ mod tests {
             (Value::Bytes(b"eth0\0".to_vec()), "STRING: eth0"),
             (Value::Bytes(vec![]), "STRING: "),
             (Value::Bytes(vec![0, 0x1b, 0xff]), "Hex-STRING: 00:1b:ff"),
-            (Value::Oid("1.3.6.1.4.1.9".parse().unwrap()), "OID: 1.3.6.1.4.1.9"),
+            (Value::Oid(Box::new("1.3.6.1.4.1.9".parse().unwrap())), "OID: 1.3.6.1.4.1.9"),
             (Value::Address([10, 0, 0, 1].into()), "IpAddress: 10.0.0.1"),
             (Value::Nothing, "nothing: the device has no such object"),
         ] {

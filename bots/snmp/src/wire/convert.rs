@@ -24,7 +24,7 @@ pub(super) fn value(value: async_snmp::Value) -> Value {
         Theirs::TimeTicks(ticks) => Value::TimeTicks(ticks),
         Theirs::OctetString(bytes) | Theirs::Nsap(bytes) => Value::Bytes(bytes.into()),
         Theirs::Opaque(bytes) => opaque(&bytes).unwrap_or_else(|| Value::Bytes(bytes.into())),
-        Theirs::ObjectIdentifier(object) => Value::Oid(oid(&object)),
+        Theirs::ObjectIdentifier(object) => Value::Oid(oid(&object).into()),
         Theirs::IpAddress(address) => Value::Address(address.into()),
         Theirs::Unknown { data, .. } => Value::Bytes(data.into()),
         // Null, noSuchObject, noSuchInstance, endOfMibView.
@@ -97,7 +97,7 @@ mod tests {
             (Theirs::Counter64(u64::MAX), Value::Counter64(u64::MAX)),
             (Theirs::TimeTicks(5), Value::TimeTicks(5)),
             (Theirs::OctetString("a\0b".into()), Value::Bytes(b"a\0b".to_vec())),
-            (Theirs::ObjectIdentifier(object), Value::Oid(Oid::new([1, 3, 6]))),
+            (Theirs::ObjectIdentifier(object), Value::Oid(Oid::new([1, 3, 6]).into())),
             (Theirs::IpAddress([10, 0, 0, 1]), Value::Address(Ipv4Addr::new(10, 0, 0, 1))),
             (Theirs::Null, Value::Nothing),
             (Theirs::NoSuchObject, Value::Nothing),

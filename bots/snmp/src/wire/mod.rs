@@ -45,12 +45,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use credential::{Credential, Tuning};
 pub use device::Device;
 pub use stats::WireStats;
 
 use grafoleancollector::Finding;
+use grafoleancollector::telemetry::Throttle;
 use keys::KeyCache;
 use session::Session;
 use socket::Family;
@@ -58,6 +60,9 @@ use stats::Counters;
 
 /// Devices with their credentials that are remembered: a few kB each.
 const MOST_SESSIONS: usize = 50_000;
+
+/// Devices whose engine was replaced that the log names: a forger may make us believe it as often as he likes.
+const LINES_PER_MINUTE: u32 = 10;
 
 /// What answers of a thousand devices at once take.
 const ENOUGH_BUFFER: usize = 1 << 20;
@@ -79,6 +84,7 @@ pub struct Wire {
     v4: Option<Arc<Family>>,
     v6: Option<Arc<Family>>,
     keys: Arc<KeyCache>,
+    said: Arc<Throttle>,
     counters: Arc<Counters>,
     sessions: Mutex<Sessions>,
     uses: AtomicU64,
@@ -113,9 +119,16 @@ impl Wire {
         if v4.is_none() && v6.is_none() {
             return Err(WireError::NoFamily);
         }
-        let (keys, sessions_map) = (Arc::default(), Mutex::default());
-        let most_sessions = sessions.max(1);
-        Ok(Self { v4, v6, keys, counters, sessions: sessions_map, uses: AtomicU64::new(0), most_sessions })
+        Ok(Self {
+            v4,
+            v6,
+            keys: Arc::default(),
+            said: Arc::new(Throttle::new(LINES_PER_MINUTE, Duration::from_secs(60))),
+            counters,
+            sessions: Mutex::default(),
+            uses: AtomicU64::new(0),
+            most_sessions: sessions.max(1),
+        })
     }
 
     /// A device that is asked with this credential; nothing is sent yet. The same target with an equal credential is
@@ -144,8 +157,9 @@ impl Wire {
                 if sessions.len() >= self.most_sessions {
                     forget_oldest(&mut sessions);
                 }
-                let (credential, keys) = (Arc::clone(credential), Arc::clone(&self.keys));
-                let session = Arc::new(Session::new(target, credential, Arc::clone(family), keys));
+                let (credential, family) = (Arc::clone(credential), Arc::clone(family));
+                let (keys, said) = (Arc::clone(&self.keys), Arc::clone(&self.said));
+                let session = Arc::new(Session::new(target, credential, family, keys, said));
                 sessions.insert(key, Arc::clone(&session));
                 session
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_snmp::{Auth, Client, ClientBuilder, DecodeConfig, Error, Retry, UsmConfig};
+use grafoleancollector::telemetry::Throttle;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
@@ -26,9 +27,12 @@ pub(super) struct Session {
     credential: Arc<Credential>,
     family: Arc<Family>,
     keys: Arc<KeyCache>,
+    said: Arc<Throttle>,
     notes: Arc<Notes>,
     client: Mutex<Arc<OnceCell<Client<Line>>>>,
     timeouts_in_a_row: AtomicU32,
+    /// How often another engine was found at its place.
+    replaced: AtomicU32,
     /// How many objects fit into an answer, as far as tooBig has told.
     most_objects: AtomicUsize,
     last_used: AtomicU64,
@@ -46,15 +50,18 @@ impl Session {
         credential: Arc<Credential>,
         family: Arc<Family>,
         keys: Arc<KeyCache>,
+        said: Arc<Throttle>,
     ) -> Self {
         Self {
             target,
             credential,
             family,
             keys,
+            said,
             notes: Arc::default(),
             client: Mutex::default(),
             timeouts_in_a_row: AtomicU32::new(0),
+            replaced: AtomicU32::new(0),
             most_objects: AtomicUsize::new(NO_SPLIT),
             last_used: AtomicU64::new(0),
         }
@@ -84,6 +91,7 @@ impl Session {
     ) -> Result<T, Failure> {
         let mut met_again = false;
         loop {
+            let replaced_before = self.replaced.load(Relaxed);
             let client = self.client().await.map_err(Failure::Snmp)?;
             let error = match request(client).await {
                 Ok(answer) => {
@@ -100,11 +108,20 @@ impl Session {
             };
             let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
             let (noted, user) = (self.notes.get(), self.credential.user());
-            if user.is_some() && noted.engine_replaced() && !met_again {
-                info!(target = %self.target, "the SNMPv3 engine of the device was replaced");
-                self.forget_engine();
+            if user.is_some() && !met_again {
                 met_again = true;
-                continue;
+                // Another request may have found out first.
+                if self.replaced.load(Relaxed) != replaced_before {
+                    continue;
+                }
+                if noted.engine_replaced() {
+                    self.replaced.fetch_add(1, Relaxed);
+                    if let Some(more) = self.said.say() {
+                        info!("{}: the SNMPv3 engine of the device was replaced{more}", self.target);
+                    }
+                    self.forget_engine();
+                    continue;
+                }
             }
             self.family.counters().timeouts.add();
             let passwords = user.and_then(|user| user.passwords.as_ref());

@@ -17,8 +17,8 @@ async fn ten_thousand_sensors_on_one_entity_are_one_poll() {
     let sensor = |n: u32| {
         let scalar = format!("=1.3.6.1.4.1.9.2.{}.0", n % 2_000);
         match n % 4 {
-            0 => stage.sensor(5, &[CELL, &scalar], "$1 + $2", &format!("s{n}.{{$index}}")),
-            _ => stage.sensor(5, &[&scalar], &format!("$1 + {n}"), &format!("s{n}")),
+            0 => stage.sensor(3, &[CELL, &scalar], "$1 + $2", &format!("s{n}.{{$index}}")),
+            _ => stage.sensor(3, &[&scalar], &format!("$1 + {n}"), &format!("s{n}")),
         }
     };
     let sensors: Vec<u64> = (0..10_000).map(sensor).collect();
@@ -26,7 +26,7 @@ async fn ten_thousand_sensors_on_one_entity_are_one_poll() {
     let uptime = stage.sensor(1, &[&format!("={SYS_UP_TIME}")], "$1", "uptime");
     let neighbours: Vec<u64> = (2..=10).map(|n| stage.device([127, 8, 0, n], &[uptime])).collect();
     let running = stage.start(|bot| bot.with_stats(true));
-    stage.wait_for(crowded, "s9999", 2).await;
+    stage.wait_for(crowded, "s9999", 1).await;
     running.stop().await;
     let values = stage.values(crowded);
     let polls = values["poll.ok"].len();
@@ -62,7 +62,7 @@ async fn of_a_table_without_an_end_the_beginning_is_read_and_the_neighbours_noti
     ];
     let stage = Stage::with_devices(move |address| mibs[usize::from(address.octets()[2])].clone()).await;
     // Of these rows only some have a value: to deliver 100,000 values is another matter.
-    let last_rows = stage.sensor(5, &[CELL], "ifElse($1 > 99990, $1, log(0) * $1)", "row.{$index}");
+    let last_rows = stage.sensor(3, &[CELL], "ifElse($1 > 99990, $1, log(0) * $1)", "row.{$index}");
     let device = |kind| {
         stage.device_with([127, 8, kind, 1], &[last_rows], |device| device.detail("max_repetitions", 1_000))
     };
@@ -71,7 +71,7 @@ async fn of_a_table_without_an_end_the_beginning_is_read_and_the_neighbours_noti
     let neighbours: Vec<u64> = (2..=11).map(|n| stage.device([127, 8, 0, n], &[cell])).collect();
     let running = stage.start(|bot| bot.with_stats(true));
     for entity in endless {
-        stage.wait_for(entity, "poll.ok", 3).await;
+        stage.wait_for(entity, "poll.ok", 2).await;
     }
     running.stop().await;
     for entity in endless {

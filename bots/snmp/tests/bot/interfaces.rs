@@ -201,7 +201,28 @@ async fn a_backend_that_fails_is_not_asked_for_each_interface() {
     rounds.api.on("POST").fail_all(Some(500));
     let (writes, result) = rounds.round().await;
     assert!((1..=3).contains(&writes.len()), "{writes:?}");
-    assert_eq!(result.unwrap_err(), "cannot write the entities of its interfaces");
+    assert_eq!(result.unwrap_err(), "the entities of its interfaces are not up to date");
     rounds.api.on("POST").fail_all(None);
     assert_eq!(rounds.round().await.0.len(), 40, "the next look knows what there is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interfaces_that_the_backend_refuses_do_not_keep_the_others_from_being_written() {
+    let many: Vec<Row> = (1..=10).map(|index| (index, "port", 10, 0, "")).collect();
+    let rounds = Rounds::new(&many);
+    rounds.api.on("POST").fail_next_n(4, 400);
+    let (writes, result) = rounds.round().await;
+    assert_eq!((writes.len(), rounds.interfaces().len()), (10, 6));
+    assert!(result.is_err());
+    assert_eq!(rounds.round().await, (vec!["POST"; 4], Ok(())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_backend_does_not_keep_the_device_from_being_measured() {
+    let rounds = Rounds::new(&[ONE]);
+    let slow = std::time::Duration::from_secs(20);
+    rounds.api.on("POST").answer_after(slow);
+    let began = tokio::time::Instant::now();
+    assert_eq!(rounds.round().await.1, Ok(()));
+    assert!(began.elapsed() < slow, "the run did not wait for its write");
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::poll::Scalar;
 use crate::poll::scripted::oid;
-use crate::poll::{Column, Row, Stop};
+use crate::poll::{Column, Index, Row, Stop};
 use crate::poll::{PollStats, Uptime};
 use crate::sensor::DivisionByZero;
 use crate::value::Value;
@@ -47,7 +47,7 @@ impl Device {
     }
 
     fn column(mut self, at: &str, rows: impl IntoIterator<Item = (u32, Value)>) -> Self {
-        let row = |(index, value)| Row { index: [index].into(), value, received: self.now };
+        let row = |(index, value)| Row { index: Index::from_slice(&[index]), value, received: self.now };
         let column = Column { oid: oid(at), rows: rows.into_iter().map(row).collect(), partial: None };
         self.polled.columns.insert(oid(at), column);
         self
