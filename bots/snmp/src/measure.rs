@@ -183,7 +183,7 @@ impl SnmpBot {
             let most = self.baselines().most();
             tracing::warn!(
                 "there are more than {most} counters: those beyond have no rates; raise SNMP_MAX_COUNTERS \
-                 (a million take 110 MB) or read fewer{more}"
+                 (a million take 90 MB) or read fewer{more}"
             );
         }
     }

@@ -52,7 +52,7 @@ pub(crate) struct Change {
 }
 
 impl Baselines {
-    /// Twenty interfaces with ten counters each of 10,000 devices. A million take 110 MB, as tables of 24 rows.
+    /// Twenty interfaces with ten counters each of 10,000 devices. A million take 90 MB, as tables of 24 rows.
     pub(crate) const DEFAULT_MOST_ROWS: usize = 2_000_000;
 
     pub(crate) fn new(most_rows: usize) -> Self {
