@@ -25,6 +25,7 @@ use crate::wire::{Credential, Wire};
 pub const VARIABLES: &[Variable] = &[
     Variable::new("SNMP_STATS", "0", "1 adds snmp.poll.ok, .duration and .requests to each entity"),
     Variable::new("SNMP_INTERFACES", "1", "0 leaves the entities of interfaces alone"),
+    Variable::new("SNMP_MAX_COUNTERS", "2000000", "counters that have rates at most: a million take 110 MB"),
 ];
 
 /// Runs at once. They wait nearly all the time: 10,000 devices with an answer after 20 ms need some hundred, and
@@ -45,6 +46,8 @@ const SHORTEST_RUN: Duration = Duration::from_secs(30);
 const SESSION_UNUSED: Duration = Duration::from_secs(3_600);
 /// Lines of the log in each minute about devices that answer strangely.
 const LINES_PER_MINUTE: u32 = 30;
+/// How often a bot with too many counters says so.
+const WORD_OF_NO_ROOM_EVERY: Duration = Duration::from_secs(3_600);
 /// Where the baselines of counters are kept.
 const COUNTERS: &str = "snmp-counters";
 
@@ -56,7 +59,9 @@ pub struct SnmpBot {
     pub(crate) counts: Arc<Counts>,
     pub(crate) said: Throttle,
     pub(crate) keeper: Arc<Keeper>,
-    baselines: Mutex<Baselines>,
+    pub(crate) baselines: Mutex<Baselines>,
+    /// That there are too many counters is worth a line now and then, not one for each poll.
+    pub(crate) full: Throttle,
     kept: OnceCell<Table>,
     moments: OnceLock<Moments>,
 }
@@ -140,6 +145,7 @@ impl SnmpBot {
             said: Throttle::new(LINES_PER_MINUTE, Duration::from_secs(60)),
             keeper: Arc::default(),
             baselines: Mutex::new(Baselines::new(Baselines::DEFAULT_MOST_ROWS)),
+            full: Throttle::new(1, WORD_OF_NO_ROOM_EVERY),
             kept: OnceCell::new(),
             moments: OnceLock::new(),
         }
@@ -159,6 +165,13 @@ impl SnmpBot {
         self
     }
 
+    /// How many counters have rates at most, as `SNMP_MAX_COUNTERS` says: their last values take memory.
+    #[must_use]
+    pub fn with_max_counters(mut self, most: usize) -> Self {
+        self.baselines = Mutex::new(Baselines::new(most));
+        self
+    }
+
     /// A bot as the environment wants it, with its sockets open.
     ///
     /// # Errors
@@ -175,11 +188,20 @@ impl SnmpBot {
             }
         };
         let (with_stats, with_interfaces) = (switch("SNMP_STATS", false), switch("SNMP_INTERFACES", true));
+        let max_counters = match environment.get("SNMP_MAX_COUNTERS") {
+            None => Baselines::DEFAULT_MOST_ROWS,
+            Some(text) => text.trim().parse().unwrap_or_else(|_| {
+                let expected = format_args!("expected a whole number, got {text:?}");
+                problems.push(SettingProblem::new("SNMP_MAX_COUNTERS", expected));
+                Baselines::DEFAULT_MOST_ROWS
+            }),
+        };
         if !problems.is_empty() {
             return Err(StartError::Settings(problems));
         }
         let wire = Wire::open().map_err(StartError::collector)?;
-        Ok(Self::new(wire).with_stats(with_stats).with_interfaces(with_interfaces))
+        let bot = Self::new(wire).with_stats(with_stats).with_interfaces(with_interfaces);
+        Ok(bot.with_max_counters(max_counters))
     }
 
     pub(crate) fn baselines(&self) -> MutexGuard<'_, Baselines> {
@@ -287,8 +309,11 @@ impl Collector for SnmpBot {
     }
 
     fn write_metrics(&self, out: &mut MetricsText) {
-        let remembered = self.baselines().len();
-        self.counts.write(out, &self.wire, self.devices.resting(), remembered);
+        let (remembered, dropped) = {
+            let baselines = self.baselines();
+            (baselines.len(), baselines.dropped())
+        };
+        self.counts.write(out, &self.wire, self.devices.resting(), remembered, dropped);
     }
 
     async fn check(&self) -> Vec<Finding> {

@@ -131,6 +131,7 @@ impl SnmpBot {
         for sensor in &due {
             let evaluated = self.evaluate(sensor, entity.id, &polled, moments);
             rows += evaluated.rows();
+            self.count(&evaluated);
             harvest.take(sensor.id, &sensor.name, evaluated);
             if rows > ROWS_AT_A_TIME {
                 rows = 0;
@@ -171,8 +172,20 @@ impl SnmpBot {
             formula: sensor.details.expression(),
             path: sensor.details.output_path(),
         };
-        // For each sensor anew: an entity with thousands of them must not keep all others waiting.
-        evaluate(&plan, entity, polled, moments, &mut self.baselines())
+        evaluate(&plan, entity, polled, moments, &self.baselines)
+    }
+
+    fn count(&self, evaluated: &Evaluated) {
+        self.counts.evaluated(evaluated);
+        if evaluated.discarded.no_room > 0
+            && let Some(more) = self.full.say()
+        {
+            let most = self.baselines().most();
+            tracing::warn!(
+                "there are more than {most} counters: those beyond have no rates; raise SNMP_MAX_COUNTERS \
+                 (a million take 110 MB) or read fewer{more}"
+            );
+        }
     }
 
     /// Logs what is new of what was found.

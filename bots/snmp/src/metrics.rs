@@ -3,6 +3,7 @@
 use grafoleancollector::telemetry::{Counter, Histogram, MetricsText};
 
 use crate::poll::PollStats;
+use crate::sensor::evaluate::{Discarded, Evaluated, Refusal};
 use crate::wire::Wire;
 
 /// Upper bounds, in seconds: from a single request to a core router's tables.
@@ -28,6 +29,8 @@ pub(crate) struct Counts {
     pub(crate) rested: Counter,
     values: Counter,
     requests: Counter,
+    rows: Rows,
+    rates: Discards,
     /// Things that are worth a line of the log, said or not.
     pub(crate) warnings: Counter,
     /// Entities of interfaces that were written.
@@ -39,7 +42,59 @@ pub(crate) struct Counts {
     pub(crate) postponed: Counter,
 }
 
+/// What became of the rows of sensors.
+#[derive(Debug, Default)]
+struct Rows {
+    value: Counter,
+    hole: Counter,
+    no_rate: Counter,
+    skipped: Counter,
+    duplicate_path: Counter,
+    bad_path: Counter,
+    not_a_number: Counter,
+    no_result: Counter,
+}
+
+/// Readings of counters that gave no rate.
+#[derive(Debug, Default)]
+struct Discards {
+    first: Counter,
+    reset: Counter,
+    implausible: Counter,
+    too_soon: Counter,
+    no_room: Counter,
+}
+
 impl Counts {
+    /// A sensor has been evaluated.
+    pub(crate) fn evaluated(&self, evaluated: &Evaluated) {
+        let add = |counter: &Counter, n: usize| {
+            if n > 0 {
+                counter.add(n as u64);
+            }
+        };
+        let (rows, rates) = (&self.rows, &self.rates);
+        add(&rows.value, evaluated.values.len());
+        add(&rows.hole, evaluated.holes);
+        add(&rows.no_rate, evaluated.without_rate);
+        add(&rows.skipped, evaluated.skipped);
+        for (reason, n) in evaluated.refused() {
+            match reason {
+                Refusal::DuplicatePath => add(&rows.duplicate_path, n),
+                Refusal::BadPath => add(&rows.bad_path, n),
+                Refusal::NotANumber => add(&rows.not_a_number, n),
+                Refusal::NoResult => add(&rows.no_result, n),
+                Refusal::Absent => {}
+            }
+        }
+        let Discarded { first, reset, implausible, too_soon, no_room } = evaluated.discarded;
+        add(&rates.first, first);
+        add(&rates.reset, reset);
+        add(&rates.implausible, implausible);
+        add(&rates.too_soon, too_soon);
+        add(&rates.no_room, no_room);
+    }
+
     /// A poll has ended; None when it did not even begin.
     pub(crate) fn asked(&self, stats: Option<&PollStats>) {
         match stats {
@@ -58,7 +113,14 @@ impl Counts {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
-    pub(crate) fn write(&self, out: &mut MetricsText, wire: &Wire, resting: usize, baselines: usize) {
+    pub(crate) fn write(
+        &self,
+        out: &mut MetricsText,
+        wire: &Wire,
+        resting: usize,
+        baselines: usize,
+        dropped: u64,
+    ) {
         let name = "grafolean_snmp_polls_total";
         out.family(
             name,
@@ -77,6 +139,44 @@ impl Counts {
             "Strange answers and refused rows, said in the log when new.",
             &self.warnings,
         );
+        let Rows { value, hole, no_rate, skipped, duplicate_path, bad_path, not_a_number, no_result } =
+            &self.rows;
+        let refused = [
+            ("duplicate_path", duplicate_path),
+            ("bad_path", bad_path),
+            ("not_a_number", not_a_number),
+            ("no_result", no_result),
+        ];
+        let name = "grafolean_snmp_rows_total";
+        out.family(
+            name,
+            "counter",
+            "Rows of sensors: with a value; lacking an object; without a rate; divided by zero; refused.",
+        );
+        for (result, counter) in
+            [("value", value), ("hole", hole), ("no_rate", no_rate), ("skipped", skipped)]
+        {
+            out.sample(name, &[("result", result)], counter.get() as f64);
+        }
+        let all: u64 = refused.iter().map(|(_, counter)| counter.get()).sum();
+        out.sample(name, &[("result", "refused")], all as f64);
+        let name = "grafolean_snmp_rows_refused_total";
+        out.family(name, "counter", "Refused rows, by what is wrong with them.");
+        for (reason, counter) in refused {
+            out.sample(name, &[("reason", reason)], counter.get() as f64);
+        }
+        let Discards { first, reset, implausible, too_soon, no_room } = &self.rates;
+        let name = "grafolean_snmp_rates_discarded_total";
+        out.family(name, "counter", "Readings of counters that gave no rate.");
+        for (reason, counter) in [
+            ("first", first),
+            ("reset", reset),
+            ("implausible", implausible),
+            ("too_soon", too_soon),
+            ("no_room", no_room),
+        ] {
+            out.sample(name, &[("reason", reason)], counter.get() as f64);
+        }
         let name = "grafolean_snmp_poll_duration_seconds";
         out.family(name, "histogram", "How long polls took, with or without an answer.");
         out.histogram(name, &[], &self.durations.0);
@@ -98,6 +198,9 @@ impl Counts {
             resting as f64,
         );
         out.gauge("grafolean_snmp_counters", "Counters with a baseline.", baselines as f64);
+        let name = "grafolean_snmp_counters_dropped_total";
+        out.family(name, "counter", "Readings that were not remembered: see SNMP_MAX_COUNTERS.");
+        out.sample(name, &[], dropped as f64);
     }
 }
 

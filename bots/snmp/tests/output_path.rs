@@ -143,6 +143,12 @@ proptest! {
     }
 
     #[test]
+    fn a_value_stands_in_a_path_as_its_slug(text in "[a-cA-C0-9_/ü-]{0,6}") {
+        let rendered = OutputPath::compile("x{$1}", 1).unwrap().render(None, |_| Some((&*text).into()));
+        prop_assert_eq!(rendered, Ok(format!("x{}", slugify(&text))));
+    }
+
+    #[test]
     fn what_a_template_makes_is_always_a_path(
         template in "[a-c_.{$}1-3index-]{0,20}|((a|\\.|-|\\{\\$(1|2|12|13|index)\\}){0,8})",
         value in any::<String>(),

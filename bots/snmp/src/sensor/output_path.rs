@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use grafoleancollector::Path;
 
-use crate::sensor::slug::slugify;
+use crate::sensor::slug::{is_slug, slugify};
 
 /// A compiled template of letters, digits, `_`, `-`, dots, `{$n}` for the sensor's values and `{$index}` for the
 /// row's index.
@@ -176,7 +176,12 @@ impl OutputPath {
                 match piece {
                     Piece::Text(text) => path.push_str(text),
                     Piece::Value(n) => {
-                        path.push_str(&slugify(&text_of(*n).ok_or(RenderError::NoValue { n: *n })?));
+                        let text = text_of(*n).ok_or(RenderError::NoValue { n: *n })?;
+                        if is_slug(&text) {
+                            path.push_str(&text);
+                        } else {
+                            path.push_str(&slugify(&text));
+                        }
                     }
                     Piece::Index => push_index(path, index.ok_or(RenderError::NoIndex)?),
                 }

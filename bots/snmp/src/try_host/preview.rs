@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use grafoleancollector::{Clock, EntityId, SystemClock};
@@ -35,7 +36,7 @@ pub(super) async fn show(
     contact: &mut Contact,
 ) -> io::Result<(bool, Vec<String>)> {
     let moments = Moments::new(Instant::now(), SystemClock.now().as_micros());
-    let mut baselines = Baselines::new(Baselines::DEFAULT_MOST_ROWS);
+    let baselines = Mutex::new(Baselines::new(Baselines::DEFAULT_MOST_ROWS));
     let sources = &options.sources;
     let plan = SensorPlan {
         name: "try",
@@ -50,12 +51,12 @@ pub(super) async fn show(
     let mut polled = contact.poll(sources.iter().chain(&speeds)).await;
     let began = Instant::now();
     let advice = advice(sources, &polled);
-    let mut done = evaluate(&plan, ENTITY, &polled, &moments, &mut baselines);
+    let mut done = evaluate(&plan, ENTITY, &polled, &moments, &baselines);
     let counts = sources.iter().any(|source| counts(source, &polled));
     if counts {
         wait_until(began, options.interval).await;
         polled = contact.poll(sources).await;
-        done = evaluate(&plan, ENTITY, &polled, &moments, &mut baselines);
+        done = evaluate(&plan, ENTITY, &polled, &moments, &baselines);
     }
 
     let problems = problems(sources, &polled);
@@ -70,7 +71,8 @@ pub(super) async fn show(
             .collect();
         let all = json!({
             "host": options.host, "address": contact.address, "version": contact.version.to_string(),
-            "values": values, "holes": done.holes, "without_rate": done.without_rate, "warnings": warnings,
+            "values": values, "holes": done.holes, "without_rate": done.without_rate,
+            "skipped": done.skipped, "warnings": warnings,
         });
         writeln!(out, "{all}")?;
         return Ok((well, Vec::new()));
@@ -162,7 +164,10 @@ fn summary(done: &Evaluated) -> String {
     if done.without_rate > 0 {
         parts.push(format!("{} whose counter has no rate", counted(done.without_rate, "row")));
     }
-    let refused: usize = done.warnings.iter().map(|warning| warning.rows).sum();
+    if done.skipped > 0 {
+        parts.push(format!("{} with a division by zero", counted(done.skipped, "row")));
+    }
+    let refused: usize = done.refused().map(|(_, rows)| rows).sum();
     if refused > 0 {
         parts.push(format!("{} left out", counted(refused, "row")));
     }

@@ -32,6 +32,8 @@ pub(super) struct Session {
     notes: Arc<Notes>,
     client: Mutex<Arc<OnceCell<Client<Line>>>>,
     timeouts_in_a_row: AtomicU32,
+    /// How often another engine was found at its place.
+    replaced: AtomicU32,
     last_used: AtomicU64,
 }
 
@@ -58,6 +60,7 @@ impl Session {
             notes: Arc::default(),
             client: Mutex::default(),
             timeouts_in_a_row: AtomicU32::new(0),
+            replaced: AtomicU32::new(0),
             last_used: AtomicU64::new(0),
         }
     }
@@ -78,6 +81,7 @@ impl Session {
         let (began, mut met_again) = (Instant::now(), false);
         let counters = self.family.counters();
         loop {
+            let replaced_before = self.replaced.load(Relaxed);
             let client = self.client().await.map_err(Failure::Snmp)?;
             let error = match request(client).await {
                 Ok(answer) => {
@@ -101,13 +105,20 @@ impl Session {
             };
             let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
             let (noted, user) = (self.notes.since(began), self.credential.user());
-            if user.is_some() && noted.engine_replaced() && !met_again {
-                if let Some(more) = self.said.say() {
-                    info!("{}: the SNMPv3 engine of the device was replaced{more}", self.target);
-                }
-                self.forget_engine();
+            if user.is_some() && !met_again {
                 met_again = true;
-                continue;
+                // Another request may have found out first.
+                if self.replaced.load(Relaxed) != replaced_before {
+                    continue;
+                }
+                if noted.engine_replaced() {
+                    self.replaced.fetch_add(1, Relaxed);
+                    if let Some(more) = self.said.say() {
+                        info!("{}: the SNMPv3 engine of the device was replaced{more}", self.target);
+                    }
+                    self.forget_engine();
+                    continue;
+                }
             }
             if user.is_some() && in_a_row.is_multiple_of(STRANGER_AFTER) {
                 debug!(target = %self.target, "meeting the SNMPv3 engine anew");

@@ -1,4 +1,10 @@
 //! A whole bot: a backend that says what to measure, devices that answer (or do not), values that arrive.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "these are tests, which fail by panicking"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

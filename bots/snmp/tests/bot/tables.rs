@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::stage::{IF_DESCR, IF_SPEED, SYS_UP_TIME, Stage, latest, objects, until};
+use crate::stage::{IF_DESCR, IF_SPEED, SYS_UP_TIME, Stage, latest, objects};
 use crate::support::ber::Var;
 
 /// The values of a device's sensors after some polls.

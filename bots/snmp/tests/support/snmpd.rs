@@ -13,6 +13,7 @@ use tempfile::TempDir;
 /// One that runs. It is killed when dropped.
 pub struct Snmpd {
     process: Child,
+    program: &'static str,
     directory: TempDir,
     pub address: SocketAddr,
 }
@@ -29,7 +30,7 @@ impl Snmpd {
     /// skipped, by name, or fails where `CI` is true.
     pub async fn start(test: &str, config: &str) -> Option<Self> {
         let program = ["/usr/sbin/snmpd", "/usr/local/sbin/snmpd", "/usr/bin/snmpd"];
-        let Some(program) = program.iter().find(|path| Path::new(path).exists()) else {
+        let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
             #[allow(clippy::disallowed_methods, reason = "a test has no settings to look this up in")]
             let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
             assert!(!ci, "{test} needs snmpd");
@@ -38,23 +39,22 @@ impl Snmpd {
         };
         let directory = TempDir::new().unwrap();
         let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let path = directory.path().join("snmpd.conf");
-        std::fs::write(&path, config).unwrap();
-        let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let process = Command::new(program)
-            .args(["-f", "-Lo", "-C", "-c"])
-            .arg(&path)
-            .arg(format!("udp:{address}"))
-            .env("SNMP_PERSISTENT_DIR", directory.path().join("persistent"))
-            .env("MIBS", "")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let snmpd = Self { process, directory, address };
+        std::fs::write(directory.path().join("snmpd.conf"), config).unwrap();
+        let snmpd = Self { process: spawn(program, directory.path(), address), program, directory, address };
         snmpd.wait().await;
         Some(snmpd)
+    }
+
+    /// From now on nobody is at its port.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again after it was killed, with what it remembers.
+    pub async fn start_again(&mut self) {
+        self.process = spawn(self.program, self.directory.path(), self.address);
+        self.wait().await;
     }
 
     async fn wait(&self) {
@@ -69,4 +69,19 @@ impl Snmpd {
         let log = std::fs::read_to_string(self.directory.path().join("log"));
         panic!("snmpd does not answer: {log:?}");
     }
+}
+
+fn spawn(program: &str, directory: &Path, address: SocketAddr) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
+    Command::new(program)
+        .args(["-f", "-Lo", "-C", "-c"])
+        .arg(directory.join("snmpd.conf"))
+        .arg(format!("udp:{address}"))
+        .env("SNMP_PERSISTENT_DIR", directory.join("persistent"))
+        .env("MIBS", "")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }

@@ -1,11 +1,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::poll::Scalar;
 use crate::poll::scripted::oid;
-use crate::poll::{Column, Index, Stop};
+use crate::poll::{Column, Index, Row, Stop};
 use crate::poll::{PollStats, Uptime};
+use crate::sensor::DivisionByZero;
+use crate::value::Value;
 
 struct Device {
     polled: Polled,
@@ -65,11 +69,19 @@ fn sources(of: &[(&str, FetchMethod)]) -> Vec<Source> {
 use FetchMethod::{Get, Walk};
 
 fn evaluate_once(device: &Device, from: &[(&str, FetchMethod)], formula: &str, path: &str) -> Evaluated {
-    let formula = &Expression::compile(formula, from.len()).unwrap();
+    evaluate_formula(device, from, &Expression::compile(formula, from.len()).unwrap(), path)
+}
+
+fn evaluate_formula(
+    device: &Device,
+    from: &[(&str, FetchMethod)],
+    formula: &Expression,
+    path: &str,
+) -> Evaluated {
     let path = &OutputPath::compile(path, from.len()).unwrap();
     let plan = SensorPlan { name: "Load", every: 60, sources: &sources(from), formula, path };
     let moments = Moments::new(device.now, 0);
-    evaluate(&plan, ENTITY, &device.polled, &moments, &mut Baselines::new(100))
+    evaluate(&plan, ENTITY, &device.polled, &moments, &Mutex::new(Baselines::new(100)))
 }
 
 fn values(of: &[(&str, f64)]) -> Vec<(Path, f64)> {
@@ -146,6 +158,22 @@ async fn results_that_are_no_numbers_are_no_values() {
 }
 
 #[tokio::test]
+async fn a_division_by_zero_that_is_to_be_skipped_is_nothing_to_warn_of() {
+    let device = Device::new().column("1.3.1", numbers(&[(1, 2), (2, 0), (3, 0)]));
+    let compile = |text| Expression::compile_with(text, 1, DivisionByZero::NoValue).unwrap();
+    for (text, skipped, warnings) in [("6 / $1", 2, 0), ("log($1)", 0, 1)] {
+        let done = evaluate_formula(&device, &[("1.3.1", Walk)], &compile(text), "a.{$index}");
+        assert_eq!(
+            (done.values.len(), done.skipped, done.warnings.len(), done.rows()),
+            (1, skipped, warnings, 3)
+        );
+    }
+    let all = Device::new().column("1.3.1", numbers(&[(1, 0)]));
+    let done = evaluate_formula(&all, &[("1.3.1", Walk)], &compile("6 / $1"), "a.{$index}");
+    assert_eq!((done.skipped, done.warnings), (1, vec![]));
+}
+
+#[tokio::test]
 async fn an_index_without_a_walk_is_refused() {
     let device = Device::new().scalar("1.3.1", Value::Gauge(1));
     let done = evaluate_once(&device, &[("1.3.1", Get)], "$1", "a.{$index}");
@@ -178,26 +206,28 @@ async fn a_sensor_without_any_value_says_which_object_the_device_lacks() {
 #[tokio::test(start_paused = true)]
 async fn counters_become_rates_from_the_second_poll_on() {
     let start = Instant::now();
-    let (moments, mut baselines) = (Moments::new(start, 1_700_000_000_000_000), Baselines::new(100));
+    let moments = Moments::new(start, 1_700_000_000_000_000);
+    let baselines = Mutex::new(Baselines::new(100));
     let from = sources(&[("1.3.1", Walk), ("1.3.2", Walk), ("1.3.3", Get)]);
     let (sum, path) = (Expression::compile("$2 + $3", 3).unwrap(), OutputPath::compile("{$1}", 3).unwrap());
     let sensor = |name| SensorPlan { name, every: 60, sources: &from, formula: &sum, path: &path };
-    let mut poll = |minute: u32, a: u32, b: u64, c: u32, ticks: u32| {
+    let poll = |minute: u32, a: u32, b: u64, c: u32, ticks: u32| {
         let device = Device::at(start + Duration::from_secs(60) * minute)
             .up(ticks)
             .column("1.3.1", texts(&[(1, "a"), (2, "b")]))
             .column("1.3.2", [(1, Value::Counter32(a)), (2, Value::Counter64(b))])
             .scalar("1.3.3", Value::Counter32(c));
-        let first = evaluate(&sensor("one"), ENTITY, &device.polled, &moments, &mut baselines);
-        let second = evaluate(&sensor("two"), ENTITY, &device.polled, &moments, &mut baselines);
+        let first = evaluate(&sensor("one"), ENTITY, &device.polled, &moments, &baselines);
+        let second = evaluate(&sensor("two"), ENTITY, &device.polled, &moments, &baselines);
         assert_eq!(first, second, "two sensors may use the same counters");
         first
     };
     let first = poll(0, 0, 100, 0, 10_000);
-    assert_eq!((first.values.len(), first.without_rate), (0, 2));
+    assert_eq!((first.values.len(), first.without_rate, first.discarded.first), (0, 2, 3));
     assert_eq!(poll(1, 600, 700, 60, 16_000).values, values(&[("a", 11.0), ("b", 11.0)]));
     let cleared = poll(2, 1_200, 0, 120, 22_000);
     assert_eq!((cleared.values, cleared.without_rate), (values(&[("a", 11.0)]), 1));
+    assert_eq!(cleared.discarded, Discarded { reset: 1, ..Discarded::default() });
     assert_eq!(poll(3, 1_800, 600, 180, 3_000).without_rate, 2, "a restart");
     assert_eq!(poll(4, 2_400, 1_200, 240, 9_000).values, values(&[("a", 11.0), ("b", 11.0)]));
 }
