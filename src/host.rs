@@ -105,7 +105,8 @@ impl fmt::Display for Host {
 }
 
 impl Host {
-    /// Its address, now: the first that the resolver gives.
+    /// Its address, now: the first that the resolver gives. Resolvers put addresses first that this host has a way to
+    /// (RFC 6724, rule 1), so that a name with IPv6 and IPv4 addresses is asked over the family that is there.
     ///
     /// # Errors
     /// When the name cannot be resolved within 10 s.

@@ -3,82 +3,21 @@
 //! A walk always ends, within its limits, and keeps what it read: a column that was not read to its end says
 //! why.
 
-use std::collections::{HashSet, VecDeque};
+mod column;
+mod cursor;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::agent::SnmpError;
 use crate::oid::Oid;
 use crate::poll::conversation::{Answer, Conversation, Failure, means_absent};
 use crate::poll::manners::{BulkManners, Portion};
-use crate::value::Value;
+use cursor::Cursor;
 
-/// What comes after the column's OID: one number for most tables, an IPv4 address for some, more for few.
-pub(crate) type Index = SmallVec<[u32; 4]>;
-
-/// One cell of a column.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Row {
-    pub(crate) index: Index,
-    pub(crate) value: Value,
-    pub(crate) received: Instant,
-}
-
-/// A column as it was read.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Column {
-    pub(crate) oid: Oid,
-    /// Sorted by index, each index once.
-    pub(crate) rows: Vec<Row>,
-    /// Why there may be more rows than these. None: these are all.
-    pub(crate) partial: Option<Stop>,
-}
-
-impl Column {
-    pub(crate) const fn is_complete(&self) -> bool {
-        self.partial.is_none()
-    }
-
-    pub(crate) fn row(&self, index: &[u32]) -> Option<&Row> {
-        let at = self.rows.binary_search_by(|row| (*row.index).cmp(index)).ok()?;
-        self.rows.get(at)
-    }
-}
-
-/// Why a column was not read to its end.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum Stop {
-    #[error("the agent gave {0} again, as the one after itself")]
-    Again(Oid),
-    #[error("the agent gave {after} as the one after {before}: its objects are out of order")]
-    Disorder { before: Oid, after: Oid },
-    #[error("the agent goes round in circles: it gave {0} twice")]
-    Circle(Oid),
-    #[error("the column has more than {0} rows")]
-    TooManyRows(usize),
-    #[error("the walk has more than {0} bytes")]
-    TooManyBytes(usize),
-    #[error("the walk took longer than {0:?}")]
-    TooLong(Duration),
-    #[error("the time for this poll was up")]
-    TimeUp,
-    #[error("the agent gave an answer without any object")]
-    Empty,
-    #[error(transparent)]
-    Failed(#[from] SnmpError),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::TimeUp => Self::TimeUp,
-            Failure::Snmp(error) => Self::Failed(error),
-        }
-    }
-}
+pub(crate) use column::{Column, Index, Row, Stop};
 
 /// What a walk may cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,21 +87,6 @@ struct Walk {
     bytes: usize,
     /// The GETBULK that was not answered: the next request is a GETNEXT, to learn whether that was the reason.
     doubted: Option<Portion>,
-}
-
-/// How far a column was read.
-struct Cursor {
-    column: Oid,
-    last: Oid,
-    rows: Vec<Row>,
-    steps: usize,
-    end: Option<Option<Stop>>,
-    /// It is asked for alone: in company, something failed.
-    alone: bool,
-    /// The most rows that it is asked for at once. 0: only by GETNEXT.
-    cap: u32,
-    timeouts: u32,
-    seen: Option<HashSet<Index>>,
 }
 
 impl Walk {
@@ -345,83 +269,6 @@ impl Walk {
         };
         self.cursors.into_iter().map(column).collect()
     }
-}
-
-impl Cursor {
-    fn new(column: &Oid, any_order: bool) -> Self {
-        Self {
-            column: column.clone(),
-            last: column.clone(),
-            rows: Vec::new(),
-            steps: 0,
-            end: None,
-            alone: false,
-            cap: u32::MAX,
-            timeouts: 0,
-            seen: any_order.then(HashSet::new),
-        }
-    }
-
-    /// Takes the object that comes after the last one. Returns how much memory it needs.
-    fn accept(&mut self, oid: Oid, value: Value, received: Instant, limits: &WalkLimits) -> usize {
-        if self.end.is_some() {
-            return 0;
-        }
-        let nothing = value == Value::Nothing;
-        let index = match self.judge(&oid, nothing, limits) {
-            Verdict::Row(index) => index,
-            Verdict::End(stop) => {
-                self.end = Some(stop);
-                return 0;
-            }
-        };
-        self.steps += 1;
-        let content = if let Value::Bytes(bytes) = &value { bytes.len() } else { 0 };
-        let size = size_of::<Row>() + size_of_val(index) + content;
-        // A hole: the agent knows of the row but has no value for it.
-        if !nothing {
-            self.rows.push(Row { index: Index::from_slice(index), value, received });
-        }
-        self.last = oid;
-        size
-    }
-
-    fn judge<'a>(&mut self, oid: &'a Oid, nothing: bool, limits: &WalkLimits) -> Verdict<'a> {
-        let order = oid.cmp(&self.last);
-        let index = match oid.index_below(&self.column) {
-            // endOfMibView carries the name that was asked for.
-            Some(_) if nothing && order.is_le() => None,
-            index => index,
-        };
-        // What comes after the column's end comes after its last row: an agent that goes back out of the column may
-        // have left rows out.
-        let out_of_turn = match (&mut self.seen, index) {
-            (None, None) if nothing => None,
-            (None, _) if order.is_eq() => Some(Stop::Again(oid.clone())),
-            (None, _) if order.is_lt() => {
-                Some(Stop::Disorder { before: self.last.clone(), after: oid.clone() })
-            }
-            (Some(seen), Some(index)) => {
-                (!seen.insert(Index::from_slice(index))).then(|| Stop::Circle(oid.clone()))
-            }
-            _ => None,
-        };
-        match (index, out_of_turn) {
-            (Some(_), None) if self.steps >= limits.rows => {
-                Verdict::End(Some(Stop::TooManyRows(limits.rows)))
-            }
-            (Some(index), None) => Verdict::Row(index),
-            (_, out_of_turn) => Verdict::End(out_of_turn),
-        }
-    }
-}
-
-/// What an object means to a column.
-enum Verdict<'a> {
-    /// A row with this index.
-    Row(&'a [u32]),
-    /// The end, and why it may not be the end of the table.
-    End(Option<Stop>),
 }
 
 #[cfg(test)]

@@ -48,6 +48,15 @@ async fn the_dead_are_asked_less_and_less_and_are_back_when_they_are_back() {
     }
     let metrics = stage.page("/metrics").await;
     assert!(metrics.contains("grafolean_snmp_devices_resting 1"), "{metrics}");
+    for family in [
+        "grafolean_snmp_requests_total{result=\"answered\"} ",
+        "grafolean_snmp_requests_total{result=\"timed_out\"} ",
+        "grafolean_snmp_round_trip_seconds_count ",
+        "grafolean_snmp_poll_duration_seconds_count ",
+    ] {
+        let count = metrics.lines().find_map(|line| line.strip_prefix(family)?.parse::<f64>().ok());
+        assert!(count > Some(5.0), "{family}: {metrics}");
+    }
     for (n, entity, heard) in &dead {
         assert!(stage.at(*entity, "uptime").is_empty());
         assert!(heard.load(Relaxed) > 0);

@@ -4,6 +4,7 @@ use tokio::time::advance;
 use super::*;
 use crate::poll::Manners;
 use crate::poll::scripted::{Request, Scripted, TIMEOUT, gen_err, oid, silence};
+use crate::value::Value;
 
 fn columns(n: u32) -> Vec<Oid> {
     (1..=n).map(|column| Oid::new([1, 3, 9, 1, column])).collect()
