@@ -49,7 +49,7 @@ pub(crate) async fn fetch<P: Protocol>(
         .collect()
         .await;
     if let Some(look) = look {
-        let accounts: Vec<_> = answers.iter().map(|(account, _)| account.id).collect();
+        let accounts = answers.iter().map(|(account, _)| account.id).collect::<HashSet<_>>();
         let built =
             answers.iter_mut().filter_map(|(account, answer)| Some((account.id, answer.as_mut().ok()?)));
         let found = built.map(|(account, built)| (account, std::mem::take(&mut built.parts))).collect();

@@ -1,7 +1,7 @@
 //! What a bot knows of parts, of all its protocols: shared by looks, runs and metrics.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -49,14 +49,16 @@ impl Knowledge {
     pub(crate) fn end_look<P: Protocol>(
         &self,
         look: Look,
-        accounts: &[AccountId],
+        accounts: &HashSet<AccountId>,
         found: Vec<(AccountId, PartsByEntity)>,
     ) {
         self.register(Shelf::of::<P>(), |register| register.end_look(look, accounts, found));
     }
 
+    /// All that is known of an account: nothing, if the protocol has no parts.
     pub(crate) fn known_in<P: Protocol>(&self, account: AccountId) -> PartsByEntity {
-        self.register(Shelf::of::<P>(), |register| register.known_in(account))
+        let registers = self.lock();
+        registers.get(&TypeId::of::<P>()).map(|register| register.known_in(account)).unwrap_or_default()
     }
 
     pub(super) fn of(

@@ -8,8 +8,8 @@
 //! Two who write compare with what they were shown: a version tells whether that has been written to since, so that
 //! not both create what was missing.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ impl Register {
     pub(crate) fn end_look(
         &mut self,
         look: Look,
-        accounts: &[AccountId],
+        accounts: &HashSet<AccountId>,
         found: Vec<(AccountId, PartsByEntity)>,
     ) {
         // A look that was given up as hanging may come back after the next one.
@@ -250,12 +250,12 @@ mod tests {
         }
 
         fn end(&mut self, look: Look, ids: &[u64]) {
-            self.register.end_look(look, &[ACCOUNT], vec![(ACCOUNT, found(ids))]);
+            self.register.end_look(look, &HashSet::from([ACCOUNT]), vec![(ACCOUNT, found(ids))]);
         }
 
         /// It found the account without the entity.
         fn end_without(&mut self, look: Look) {
-            self.register.end_look(look, &[ACCOUNT], vec![(ACCOUNT, PartsByEntity::new())]);
+            self.register.end_look(look, &HashSet::from([ACCOUNT]), vec![(ACCOUNT, PartsByEntity::new())]);
         }
 
         fn look(&mut self, ids: &[u64]) {
@@ -396,7 +396,7 @@ mod tests {
         let hanging = bench.begin();
         bench.write(is(6, "new"));
         let look = bench.begin();
-        bench.register.end_look(look, &[], Vec::new());
+        bench.register.end_look(look, &HashSet::new(), Vec::new());
         bench.end(hanging, &[5]);
         assert_eq!(bench.ids(), None);
     }
@@ -405,9 +405,9 @@ mod tests {
     fn an_account_that_is_not_listed_any_more_is_forgotten() {
         let mut bench = Bench::after_a_look(&[3]);
         let look = bench.begin();
-        bench.register.end_look(look, &[ACCOUNT], Vec::new());
+        bench.register.end_look(look, &HashSet::from([ACCOUNT]), Vec::new());
         assert_eq!(bench.ids(), Some(vec![3]), "it could not be read, that is all");
-        bench.register.end_look(look, &[], Vec::new());
+        bench.register.end_look(look, &HashSet::new(), Vec::new());
         assert!(bench.register.accounts.is_empty());
     }
 

@@ -30,6 +30,14 @@ impl Protocol for Switch {
     const PARTS: Option<&'static str> = Some("interface");
 }
 
+struct NoParts;
+
+impl Protocol for NoParts {
+    const SLUG: &'static str = "switch";
+    type Credential = ();
+    type Sensor = ();
+}
+
 /// What becomes of a request. Times are in seconds.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
@@ -310,6 +318,7 @@ fn counted(cx: &Context) -> Vec<String> {
 async fn a_client_that_panics_leaves_doubt_and_the_doubt_is_counted() {
     let model = Model::new(Vec::new());
     let cx = Context::new(Arc::new(model.clone())).of_user(UserId::new(9));
+    cx.fetch::<NoParts>().await.unwrap();
     assert!(counted(&cx).is_empty(), "a bot without parts does not count any");
     cx.fetch::<Switch>().await.unwrap();
     keep(&cx, DEVICES[0], Wanted::from([(1, 0), (2, 0)])).await.unwrap();
