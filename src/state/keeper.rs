@@ -100,7 +100,8 @@ impl Keeper {
         if matches!(self.store, Store::Newer(_)) {
             return;
         }
-        let mut changes = self.shared.waiting().take();
+        let taken = self.shared.waiting().take();
+        let mut changes = taken.into_changes();
         while !changes.is_empty() {
             let rest = changes.split_off(first_piece(&changes));
             if let Err(why) = self.write_piece(&changes) {
@@ -108,7 +109,8 @@ impl Keeper {
                 self.shared.books.write_errors.inc();
                 return self.in_trouble(&why);
             }
-            self.shared.waiting().done(&changes);
+            let bytes = changes.iter().map(Change::bytes).sum();
+            self.shared.waiting().done(bytes);
             if let Some(since) = self.trouble_since.take() {
                 self.shared.books.trouble.set(0);
                 tracing::info!(after = ?since.elapsed(), "the state file can be written again");

@@ -132,7 +132,8 @@ impl State {
         Ok(Self { shared, keeper: Some(commands) })
     }
 
-    /// The table of this name. Name one after what it holds and how: another name when that changes.
+    /// The table of this name. It stays in the file as long as that does: what may change its form one day carries a
+    /// version in its values.
     #[must_use]
     pub fn table(&self, name: &'static str) -> Table {
         Table { name, number: self.shared.waiting().table(name), state: self.clone() }

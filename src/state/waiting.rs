@@ -58,6 +58,22 @@ struct TableWaiting {
     in_file: Size,
 }
 
+/// The changes of all tables, as they were taken out: nobody who puts should have to wait for them to be sorted.
+#[derive(Debug)]
+pub(super) struct Taken(Vec<Entries>);
+
+impl Taken {
+    /// The changes, those of one table side by side.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        let tables = self.0.into_iter().enumerate();
+        tables
+            .flat_map(|(table, changes)| {
+                changes.into_iter().map(move |(key, value)| Change { table, key, value })
+            })
+            .collect()
+    }
+}
+
 /// There is no room for a change.
 #[derive(Debug)]
 pub(super) struct NoRoom;
@@ -114,22 +130,19 @@ impl Waiting {
         self.tables.iter().all(|table| table.changes.is_empty())
     }
 
-    /// Takes all changes out, to be written, those of one table side by side. Their bytes count until they are
-    /// [`done`](Self::done) or [`put_back`](Self::put_back).
-    pub(super) fn take(&mut self) -> Vec<Change> {
-        let mut taken = Vec::with_capacity(self.count());
-        for (table, waiting) in self.tables.iter_mut().enumerate() {
+    /// Takes all changes out, to be written. Their bytes count until they are [`done`](Self::done) or
+    /// [`put_back`](Self::put_back).
+    pub(super) fn take(&mut self) -> Taken {
+        let taken = self.tables.iter_mut().map(|table| {
             // As many as now will come until the next time.
-            let empty = HashMap::with_capacity(waiting.changes.len());
-            let changes = std::mem::replace(&mut waiting.changes, empty);
-            taken.extend(changes.into_iter().map(|(key, value)| Change { table, key, value }));
-        }
-        taken
+            let empty = HashMap::with_capacity(table.changes.len());
+            std::mem::replace(&mut table.changes, empty)
+        });
+        Taken(taken.collect())
     }
 
-    /// Changes that were taken are written.
-    pub(super) fn done(&mut self, changes: &[Change]) {
-        let bytes: u64 = changes.iter().map(Change::bytes).sum();
+    /// Changes of so many bytes that were taken are written.
+    pub(super) fn done(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 

@@ -376,7 +376,7 @@ fn damage(bytes: &mut [u8], places: Vec<(usize, u8, bool)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_damaged_the_bot_goes_on_and_remembers_what_it_is_told_then(
