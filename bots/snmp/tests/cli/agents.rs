@@ -51,6 +51,8 @@ fn the_traffic_of_a_real_interface_arrives_in_every_version() {
         "grafolean_snmp_polls_total",
         "grafolean_snmp_values_read_total",
         "grafolean_snmp_requests_total",
+        "grafolean_snmp_rates_discarded_total",
+        "grafolean_snmp_round_trip_seconds",
         "grafolean_snmp_sessions",
         "grafolean_snmp_devices_resting",
         "grafolean_snmp_counters",

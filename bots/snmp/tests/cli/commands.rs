@@ -103,7 +103,17 @@ fn once_prints_what_would_be_delivered_and_names_what_fails() {
 #[test]
 fn help_names_every_variable_and_command() {
     let help = bot(&["--help"]).run().with(0).stdout;
-    for word in ["run", "check", "once", "try", "BACKEND_URL", "SNMP_STATS", "SNMP_INTERFACES", "[4096]"] {
+    for word in [
+        "run",
+        "check",
+        "once",
+        "try",
+        "BACKEND_URL",
+        "SNMP_STATS",
+        "SNMP_INTERFACES",
+        "SNMP_MAX_COUNTERS",
+        "[4096]",
+    ] {
         assert!(help.split_whitespace().any(|found| found == word), "{word} is not in\n{help}");
     }
     let version = format!("grafolean-snmp-bot {}\n", env!("CARGO_PKG_VERSION"));

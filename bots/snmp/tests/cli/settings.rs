@@ -11,6 +11,7 @@ fn all_that_is_wrong_is_named_at_once() {
         .env("LOG", "loud")
         .env("SNMP_STATS", "maybe")
         .env("SNMP_INTERFACES", "perhaps")
+        .env("SNMP_MAX_COUNTERS", "many")
         .env("MAX_CONCURRENT_RUNS", "0")
         .run()
         .with(78);
@@ -22,7 +23,15 @@ fn all_that_is_wrong_is_named_at_once() {
             problem.split(':').next().unwrap()
         })
         .collect();
-    let all = ["BACKEND_URL", "BOT_TOKEN", "MAX_CONCURRENT_RUNS", "LOG", "SNMP_STATS", "SNMP_INTERFACES"];
+    let all = [
+        "BACKEND_URL",
+        "BOT_TOKEN",
+        "MAX_CONCURRENT_RUNS",
+        "LOG",
+        "SNMP_STATS",
+        "SNMP_INTERFACES",
+        "SNMP_MAX_COUNTERS",
+    ];
     assert_eq!((named.as_slice(), ended.stdout.as_str()), (&all[..], ""));
     for (name, value) in [("SNMP_STATS", ""), ("SNMP_STATS", "2"), ("SNMP_INTERFACES", "on")] {
         let scene = Scene::new();
