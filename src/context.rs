@@ -11,6 +11,7 @@ use crate::error::FetchError;
 use crate::ids::{AccountId, EntityId, UserId};
 use crate::parts::{Knowledge, Parts};
 use crate::protocol::{Entity, Protocol};
+use crate::state::State;
 use crate::telemetry::{MetricsText, Warnings};
 
 /// What a collector works with while it lists its jobs and [performs](crate::Run::context) them: the backend, and
@@ -35,6 +36,8 @@ pub struct Context {
     pub(crate) configs: Arc<ConfigCache>,
     parts: Arc<Knowledge>,
     skipped: Arc<Skipped>,
+    state: State,
+    may_write: bool,
 }
 
 /// What the collector itself could not use.
@@ -56,7 +59,20 @@ impl Context {
             configs: Arc::default(),
             parts: Arc::default(),
             skipped: Arc::default(),
+            state: State::memory(),
+            may_write: true,
         }
+    }
+
+    /// As this, but nothing is written to the backend: parts are as if they were not known.
+    pub(crate) fn looking_only(mut self) -> Self {
+        self.may_write = false;
+        self
+    }
+
+    pub(crate) fn remembering(mut self, state: State) -> Self {
+        self.state = state;
+        self
     }
 
     pub(crate) fn of_user(mut self, user: UserId) -> Self {
@@ -68,6 +84,25 @@ impl Context {
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.user
+    }
+
+    /// What this bot remembers between its runs and lives: in `DATA_DIR`, or in memory where that is `none`, and in
+    /// the commands `check` and `once`.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use grafoleancollector::Context;
+    ///
+    /// /// The counters as they were when they were last seen.
+    /// async fn baselines(cx: &Context) -> HashMap<Box<[u8]>, u64> {
+    ///     let remembered = cx.state().table("baselines").load().await;
+    ///     let number = |value: Box<[u8]>| Some(u64::from_le_bytes((*value).try_into().ok()?));
+    ///     remembered.into_iter().filter_map(|(key, value)| Some((key, number(value)?))).collect()
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
     }
 
     /// Notes that an entity cannot be served, and why: name the field. It is logged once, not at every refresh,
@@ -82,12 +117,15 @@ impl Context {
 
     /// The parts of an entity that is served, to read and to change. None as long as they are not known: until a
     /// look has read the account's list, while they are written to, and after a write of which nobody knows whether it
-    /// was done.
+    /// was done. None as well where nothing is to be written at all: under the command `once`.
     ///
     /// It does not compile for a protocol without [`PARTS`](Protocol::PARTS).
     #[must_use]
     pub fn parts_of<P: Protocol>(&self, account: AccountId, entity: EntityId) -> Option<Parts> {
         const { assert!(P::PARTS.is_some(), "the protocol has to say what its parts are: set PARTS") };
+        if !self.may_write {
+            return None;
+        }
         Parts::of::<P>(self.api.clone(), self.parts.clone(), account, entity)
     }
 
@@ -131,6 +169,7 @@ impl Context {
             problems as f64,
         );
         self.parts.write_metrics(out);
+        self.state.write_metrics(out);
     }
 }
 

@@ -124,6 +124,9 @@ pub enum StartError {
     /// The place where samples are kept cannot be used.
     #[error("cannot use the data directory (DATA_DIR)")]
     DataDir(#[source] crate::delivery::OutboxError),
+    /// The place where the bot's state is kept cannot be used.
+    #[error("cannot use the data directory (DATA_DIR)")]
+    State(#[source] crate::state::StateError),
     /// An address cannot be listened on.
     #[error("cannot listen on HEALTH_ADDR {addr}")]
     Health {
@@ -162,6 +165,7 @@ impl StartError {
             | Self::TokenRefused(_)
             | Self::NotABot { .. }
             | Self::DataDir(_)
+            | Self::State(_)
             | Self::Collector { .. } => 78,
             Self::Health { .. } | Self::Threads(_) => 1,
         }

@@ -78,6 +78,7 @@ mod clock;
 mod collector;
 mod context;
 mod delivery;
+mod dir_lock;
 mod error;
 mod finding;
 mod host;
@@ -91,6 +92,7 @@ mod sample;
 mod schedule;
 mod settings;
 mod start;
+mod state;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -125,6 +127,7 @@ pub use sample::{Path, PathError, Sample, Samples, Unfit, UnfitReason};
 pub use schedule::{Anchor, Interval, IntervalError};
 pub use settings::{Environment, Settings, Variable};
 pub use start::{Program, main};
+pub use state::{State, StateError, Table};
 
 /// What nearly every bot uses.
 pub mod prelude {

@@ -218,6 +218,7 @@ pub struct Samples {
     account: AccountId,
     values: Vec<Value>,
     unfit: Vec<Unfit>,
+    failure: Option<Box<str>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -231,7 +232,7 @@ impl Samples {
     /// No values yet, for `account`.
     #[must_use]
     pub const fn for_account(account: AccountId) -> Self {
-        Self { account, values: Vec::new(), unfit: Vec::new() }
+        Self { account, values: Vec::new(), unfit: Vec::new(), failure: None }
     }
 
     /// Adds a value that was measured at the time of the run.
@@ -251,15 +252,41 @@ impl Samples {
     /// Adds a value in place: as [`with`](Self::with) or, with a time, [`with_at`](Self::with_at).
     pub fn push(&mut self, path: impl Into<Box<str>>, value: f64, time: Option<Timestamp>) {
         let path = path.into();
-        let fit = if value.is_finite() {
-            check(&path).map_err(Into::into)
-        } else {
-            Err(UnfitReason::NotFinite(value))
-        };
-        match fit {
-            Ok(()) => self.values.push(Value { path: Path(path), value, time }),
-            Err(reason) => self.unfit.push(Unfit::new(&path, reason)),
+        match check(&path) {
+            Ok(()) => self.push_at(Path(path), value, time),
+            Err(error) => self.unfit.push(Unfit::new(&path, error.into())),
         }
+    }
+
+    /// Adds a value in place, at a path that is known to be good.
+    pub fn push_at(&mut self, path: Path, value: f64, time: Option<Timestamp>) {
+        if value.is_finite() {
+            self.values.push(Value { path, value, time });
+        } else {
+            self.unfit.push(Unfit::new(path.as_str(), UnfitReason::NotFinite(value)));
+        }
+    }
+
+    /// Says that the run failed all the same: its values are delivered, and it counts as failed, with this reason.
+    ///
+    /// ```
+    /// use grafoleancollector::{AccountId, Samples};
+    /// let samples = Samples::for_account(AccountId::new(1))
+    ///     .with("entity.7.snmp.load", 0.5)
+    ///     .but_failed("no answer to the last 3 of 23 requests");
+    /// assert_eq!(samples.len(), 1);
+    /// assert_eq!(samples.failure(), Some("no answer to the last 3 of 23 requests"));
+    /// ```
+    #[must_use]
+    pub fn but_failed(mut self, why: impl fmt::Display) -> Self {
+        self.failure = Some(why.to_string().into());
+        self
+    }
+
+    /// Why the run failed, if it did in spite of its values.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// The account that the values are for.

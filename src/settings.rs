@@ -28,7 +28,8 @@ pub struct Settings {
     pub token: Token,
     /// `JOBS_REFRESH_INTERVAL`: seconds between two looks at what is to be done (120).
     pub jobs_refresh_interval: Duration,
-    /// `DATA_DIR`: where samples wait while the backend is away. None keeps them in memory.
+    /// `DATA_DIR`: where samples wait while the backend is away, and what the bot remembers. None keeps both in
+    /// memory.
     pub data_dir: Option<PathBuf>,
     /// `HEALTH_ADDR`: where `/healthz`, `/readyz`, `/metrics` and `/jobs` are served (off).
     pub health_addr: Option<SocketAddr>,
@@ -90,7 +91,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "DATA_DIR",
         // Depends on the program's name, as that of the runs depends on the bot.
         "",
-        "where samples wait while the backend is away; `none` keeps them in memory",
+        "where samples wait and what the bot remembers; `none` keeps both in memory",
     ),
     Variable::new("HEALTH_ADDR", "off", "address for /healthz, /readyz, /metrics, /jobs: 127.0.0.1:9100"),
     Variable::new("MAX_CONCURRENT_RUNS", "", "runs under way at once"),

@@ -212,7 +212,7 @@ impl<C: Collector> Control<C> {
     fn finish_without_word(&mut self, ticket: Ticket, error: JobError) {
         if let Some(run) = self.under_way.remove(&ticket) {
             let took = self.performer.clock.now().since(run.started);
-            let outcome = Outcome { started: run.started, took, missed: run.missed, result: Err(error) };
+            let outcome = Outcome::failed(run.started, took, run.missed, error);
             self.record(ticket, &outcome);
             self.table.finished(ticket);
         }
@@ -243,7 +243,7 @@ impl<C: Collector> Control<C> {
             run.blocked = true;
             let error = JobError::Blocked { limit: run.limit };
             let took = now.duration_since(run.deadline) + run.limit;
-            let outcome = Outcome { started: run.started, took, missed: run.missed, result: Err(error) };
+            let outcome = Outcome::failed(run.started, took, run.missed, error);
             self.record(ticket, &outcome);
             self.table.abandon(ticket);
         }

@@ -42,7 +42,16 @@ pub(crate) struct Outcome {
     pub(crate) started: Timestamp,
     pub(crate) took: Duration,
     pub(crate) missed: u64,
-    pub(crate) result: Result<Measured, JobError>,
+    /// What it gave, be it that it failed.
+    pub(crate) measured: Measured,
+    pub(crate) result: Result<(), JobError>,
+}
+
+impl Outcome {
+    /// Of a run that gave nothing.
+    pub(crate) fn failed(started: Timestamp, took: Duration, missed: u64, error: JobError) -> Self {
+        Self { started, took, missed, measured: Measured::default(), result: Err(error) }
+    }
 }
 
 /// What a run gave.
@@ -71,10 +80,11 @@ impl Ledger {
     pub(crate) fn record(&mut self, outcome: &Outcome) -> Option<Change> {
         self.runs += 1;
         self.missed += outcome.missed;
-        let samples = outcome.result.as_ref().map_or(0, |measured| measured.samples);
-        self.last = Some(LastRun { started: outcome.started, seconds: outcome.took.as_secs_f64(), samples });
+        let Outcome { started, took, measured, .. } = outcome;
+        self.last =
+            Some(LastRun { started: *started, seconds: took.as_secs_f64(), samples: measured.samples });
         match &outcome.result {
-            Ok(measured) => {
+            Ok(()) => {
                 let new = measured.example.as_ref().filter(|example| self.unfit.as_ref() != Some(*example));
                 let unfit = new.cloned().map(Change::Unfit);
                 self.unfit.clone_from(&measured.example);
@@ -159,13 +169,12 @@ impl Default for RunMetrics {
 
 impl RunMetrics {
     pub(crate) fn record(&self, outcome: &Outcome) {
-        self.duration.observe(outcome.took);
-        match &outcome.result {
-            Ok(measured) => {
-                self.ok.inc();
-                self.samples.add(measured.samples as u64 + measured.unfit as u64);
-                self.unfit.add(measured.unfit as u64);
-            }
+        let Outcome { took, measured, result, .. } = outcome;
+        self.duration.observe(*took);
+        self.samples.add(measured.samples as u64 + measured.unfit as u64);
+        self.unfit.add(measured.unfit as u64);
+        match result {
+            Ok(()) => self.ok.inc(),
             Err(JobError::Failed { .. }) => self.failed.inc(),
             Err(JobError::DeadlineExceeded { .. }) => self.deadline.inc(),
             Err(JobError::Blocked { .. }) => self.blocked.inc(),
@@ -206,19 +215,21 @@ impl RunMetrics {
 mod tests {
     use super::*;
 
-    fn run(result: Result<Measured, JobError>) -> Outcome {
-        Outcome { started: Timestamp::from_secs(1), took: Duration::from_millis(2), missed: 0, result }
+    fn run(result: Result<(), JobError>) -> Outcome {
+        let (started, took, measured) =
+            (Timestamp::from_secs(1), Duration::from_millis(2), Measured::default());
+        Outcome { started, took, missed: 0, measured, result }
     }
 
     #[test]
     fn a_job_is_said_to_fail_once_and_to_be_well_once() {
         let mut ledger = Ledger::default();
-        assert!(ledger.record(&run(Ok(Measured::default()))).is_none());
+        assert!(ledger.record(&run(Ok(()))).is_none());
         let first = ledger.record(&run(Err(JobError::failed("no answer"))));
         assert!(matches!(first, Some(Change::StartedFailing(error)) if &*error == "no answer"));
         assert!(ledger.record(&run(Err(JobError::failed("still none")))).is_none());
         assert_eq!(&*ledger.failing().unwrap().error, "still none");
-        let well = ledger.record(&run(Ok(Measured::default())));
+        let well = ledger.record(&run(Ok(())));
         assert!(matches!(well, Some(Change::WellAgain(Failing { runs: 2, .. }))));
         assert!(ledger.failing().is_none());
     }

@@ -72,14 +72,22 @@ impl<C: Collector> Performer<C> {
             cancel: self.cancel.clone(),
             context: self.context.clone(),
         };
-        let result = match within(limit, || self.bot.perform(&run)).await {
+        let handed_over = match within(limit, || self.bot.perform(&run)).await {
             Ok(samples) => {
                 progress.reached(HANDING_OVER);
-                self.hand_over(samples, started).await
+                let failure = samples.failure().map(JobError::failed);
+                self.hand_over(samples, started).await.map(|measured| (measured, failure))
             }
             Err(error) => Err(error),
         };
-        Outcome { started, took: begun.elapsed(), missed: start.missed, result }
+        let took = begun.elapsed();
+        match handed_over {
+            Ok((measured, failure)) => {
+                let result = failure.map_or(Ok(()), Err);
+                Outcome { started, took, missed: start.missed, measured, result }
+            }
+            Err(error) => Outcome::failed(started, took, start.missed, error),
+        }
     }
 
     async fn hand_over(&self, samples: Samples, started: Timestamp) -> Result<Measured, JobError> {

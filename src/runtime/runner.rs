@@ -26,6 +26,7 @@ use crate::delivery::{Delivery, DeliveryOptions, Drained, Outbox};
 use crate::error::StartError;
 use crate::job::Cancel;
 use crate::settings::Settings;
+use crate::state::State;
 use crate::telemetry::health;
 
 /// Runs at once, over all lanes, unless the bot or the operator says otherwise. Each may hold a socket; this
@@ -62,6 +63,7 @@ pub struct Runner<C: Collector> {
     settings: Settings,
     concurrency: usize,
     outbox: Option<Outbox>,
+    state: Option<State>,
     grace: Duration,
     api: Option<Arc<dyn Api>>,
     clock: Arc<dyn Clock>,
@@ -76,6 +78,7 @@ impl<C: Collector> Runner<C> {
             settings,
             concurrency: DEFAULT_CONCURRENCY,
             outbox: None,
+            state: None,
             grace: DEFAULT_GRACE,
             api: None,
             clock: Arc::new(SystemClock),
@@ -92,6 +95,13 @@ impl<C: Collector> Runner<C> {
     /// Where samples wait for delivery. Without it: a file in `DATA_DIR`, or memory where that is `none`.
     pub fn outbox(mut self, outbox: Outbox) -> Self {
         self.outbox = Some(outbox);
+        self
+    }
+
+    /// What the bot remembers from before, and where it remembers. Without it: a file in `DATA_DIR`, or memory where
+    /// that is `none`. It is closed when the bot stops.
+    pub fn state(mut self, state: State) -> Self {
+        self.state = Some(state);
         self
     }
 
@@ -133,11 +143,18 @@ impl<C: Collector> Runner<C> {
     /// # Errors
     /// When the bot cannot start: a wrong token, a data directory that cannot be used, an address taken.
     pub async fn run_until(self, stop: Stop) -> Result<(), StartError> {
-        let Self { bot, settings, concurrency, outbox, grace, api, clock, share_runtime } = self;
+        let Self { bot, settings, concurrency, outbox, state, grace, api, clock, share_runtime } = self;
         let bot = Arc::new(bot);
         let outbox =
             outbox.unwrap_or_else(|| settings.data_dir.as_ref().map_or_else(Outbox::memory, Outbox::sqlite));
         let outbox = outbox.open(&settings.backend_url, clock.clone()).map_err(StartError::DataDir)?;
+        let state = match (state, &settings.data_dir) {
+            (Some(state), _) => state,
+            (None, None) => State::memory(),
+            (None, Some(directory)) => {
+                State::sqlite(directory, &settings.backend_url).map_err(StartError::State)?
+            }
+        };
         let api = match api {
             Some(api) => api,
             None => Arc::new(HttpApi::of(&settings, clock.clone())?),
@@ -145,7 +162,7 @@ impl<C: Collector> Runner<C> {
         let delivery_options = DeliveryOptions { mode: settings.delivery, ..DeliveryOptions::default() };
         let delivery = Delivery::start(api.clone(), clock.clone(), outbox, delivery_options);
         let (vitals, run_metrics) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
-        let context = Context::new(api.clone());
+        let context = Context::new(api.clone()).remembering(state.clone());
         let jobs = Arc::new(OnceLock::new());
         let health = match settings.health_addr {
             None => None,
@@ -197,7 +214,7 @@ impl<C: Collector> Runner<C> {
             vitals.idle("the bot is stopping");
             control.drain(grace, &stop).await;
         }
-        flush(&delivery, grace, &stop).await;
+        tokio::join!(close(&state, grace, &stop), flush(&delivery, grace, &stop));
         // The loop is gone, so that these are the only hands on the threads.
         if let Some(workers) = crew.and_then(Arc::into_inner) {
             workers.stop().await;
@@ -206,6 +223,21 @@ impl<C: Collector> Runner<C> {
             health.stop().await;
         }
         Ok(())
+    }
+}
+
+/// Writes what the bot is to remember, as far as the time goes.
+async fn close(state: &State, grace: Duration, stop: &Stop) {
+    let too_late = async {
+        tokio::select! {
+            () = tokio::time::sleep(grace) => {}
+            () = stop.aborting() => tokio::time::sleep(AT_ONCE).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = state.close() => {}
+        () = too_late => tracing::warn!("the state file was not closed in time: the last changes may be forgotten"),
     }
 }
 
@@ -232,5 +264,29 @@ impl<C: Collector> fmt::Debug for Runner<C> {
             .field("settings", &self.settings)
             .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::hold;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_the_stop_no_longer_than_the_grace_and_a_second_stop_ends_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::sqlite(directory.path(), "https://grafolean.example.org/api").unwrap();
+        let held = hold(&state);
+        let for_ever = Duration::from_secs(1 << 30);
+        let stop = Stop::new();
+        let closing = async {
+            close(&state, Duration::from_millis(50), &stop).await;
+            stop.now();
+            stop.now();
+            close(&state, for_ever, &stop).await;
+        };
+        tokio::time::timeout(Duration::from_secs(60), closing).await.unwrap();
+        drop(held);
+        close(&state, for_ever, &Stop::new()).await;
     }
 }

@@ -69,6 +69,7 @@ pub struct Program {
     variables: &'static [Variable],
     commands: Vec<OwnCommand>,
     concurrency: Option<usize>,
+    quiet_libraries: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -88,6 +89,7 @@ impl Program {
             variables: &[],
             commands: Vec::new(),
             concurrency: None,
+            quiet_libraries: Vec::new(),
         }
     }
 
@@ -106,6 +108,14 @@ impl Program {
     /// How many runs may be under way at once, unless `MAX_CONCURRENT_RUNS` says otherwise.
     pub const fn concurrency(mut self, runs: usize) -> Self {
         self.concurrency = Some(runs);
+        self
+    }
+
+    /// A library that logs what the bot says itself, or what any device could fill a disk with: it is heard only
+    /// where `LOG` names it, as in `info,library=debug`. Its spans cost nothing then. `library` is the crate's name
+    /// in code, with `_`.
+    pub fn quiet_library(mut self, library: &'static str) -> Self {
+        self.quiet_libraries.push(library);
         self
     }
 
@@ -166,11 +176,11 @@ impl Program {
         match matches.subcommand() {
             Some(("check", _)) => Ok(check::check(environment, build).await),
             Some(("once", arguments)) => {
-                let (settings, bot) = ready(&environment?, build)?;
+                let (settings, bot) = self.ready(&environment?, build)?;
                 once::once(bot, settings, self.concurrency, arguments.get_flag("json")).await
             }
             _ => {
-                let (settings, bot) = ready(&environment?, build)?;
+                let (settings, bot) = self.ready(&environment?, build)?;
                 let backend = shown_url(&settings.backend_url);
                 let mut runner = Runner::new(bot, settings);
                 if let Some(runs) = self.concurrency {
@@ -179,6 +189,27 @@ impl Program {
                 tracing::info!("{} {}, for the backend at {backend}", self.name, self.version);
                 runner.run_until(Stop::on_signals()).await.map(|()| ExitCode::SUCCESS)
             }
+        }
+    }
+
+    /// Settings, logging and the bot, or all that is wrong with them.
+    fn ready<C: Collector>(
+        &self,
+        environment: &Environment,
+        build: impl FnOnce(&Environment) -> Result<C, StartError>,
+    ) -> Result<(Settings, C), StartError> {
+        let mut problems = Vec::new();
+        let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems)?;
+        if let Some((filter, format)) = log_settings(environment, &mut problems) {
+            let token = settings.as_ref().map_or_else(|| Token::new(""), |settings| settings.token.clone());
+            let filter = self.quiet_libraries.iter().fold(filter, |filter, library| filter.without(library));
+            // It fails only where the program has set up logging of its own, which is then used.
+            let _ = logging::start(filter, format, token);
+        }
+        let bot = gather(build(environment), &mut problems)?;
+        match (settings, bot) {
+            (Some(settings), Some(bot)) if problems.is_empty() => Ok((settings, bot)),
+            _ => Err(StartError::Settings(problems)),
         }
     }
 
@@ -261,25 +292,6 @@ impl Program {
             }
         }
         ExitCode::from(error.exit_code())
-    }
-}
-
-/// Settings, logging and the bot, or all that is wrong with them.
-fn ready<C: Collector>(
-    environment: &Environment,
-    build: impl FnOnce(&Environment) -> Result<C, StartError>,
-) -> Result<(Settings, C), StartError> {
-    let mut problems = Vec::new();
-    let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems)?;
-    if let Some((filter, format)) = log_settings(environment, &mut problems) {
-        let token = settings.as_ref().map_or_else(|| Token::new(""), |settings| settings.token.clone());
-        // It fails only where the program has set up logging of its own, which is then used.
-        let _ = logging::start(filter, format, token);
-    }
-    let bot = gather(build(environment), &mut problems)?;
-    match (settings, bot) {
-        (Some(settings), Some(bot)) if problems.is_empty() => Ok((settings, bot)),
-        _ => Err(StartError::Settings(problems)),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn once<C: Collector>(
     let Some(user) = connect(&*api, &Vitals::new(), &stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
-    let context = Context::new(api).of_user(user);
+    let context = Context::new(api).of_user(user).looking_only();
     let listed = bot.jobs(&context).await;
     context.settle();
     let jobs = match listed {
@@ -48,7 +48,10 @@ pub(super) async fn once<C: Collector>(
         results = perform_once(Arc::new(bot), &context, clock, jobs, concurrency) => results,
         () = stop.draining() => return Ok(ExitCode::from(INTERRUPTED)),
     };
-    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
+    let is_failure = |result: &Result<Samples, JobError>| {
+        result.as_ref().map_or(true, |samples| samples.failure().is_some())
+    };
+    let failed = results.iter().filter(|(_, result)| is_failure(result)).count();
     let printed = print(io::stdout().lock(), &results, json);
     match printed {
         // Whoever read our output has had enough of it.
@@ -93,16 +96,20 @@ fn print(mut out: impl Write, results: &Results, json: bool) -> io::Result<()> {
                         unfit.path, unfit.reason
                     ));
                 }
-            }
-            Err(error) => {
-                let error = Chain(error).to_string();
-                if json {
-                    writeln!(out, "{}", serde_json::json!({"job": &**id, "error": error}))?;
-                } else {
-                    say(&format!("job {id} failed: {error}"));
+                if let Some(failure) = samples.failure() {
+                    print_failure(&mut out, id, failure, json)?;
                 }
             }
+            Err(error) => print_failure(&mut out, id, &Chain(error).to_string(), json)?,
         }
     }
+    Ok(())
+}
+
+fn print_failure(out: &mut impl Write, id: &str, error: &str, json: bool) -> io::Result<()> {
+    if json {
+        return writeln!(out, "{}", serde_json::json!({"job": id, "error": error}));
+    }
+    say(&format!("job {id} failed: {error}"));
     Ok(())
 }

@@ -37,6 +37,20 @@ impl FromStr for LogFormat {
 #[derive(Clone, Debug)]
 pub(crate) struct LogFilter(Targets);
 
+impl LogFilter {
+    /// This without all lines and spans of a library that are not asked for by its name.
+    pub(crate) fn without(self, library: &str) -> Self {
+        let is_of_library = |target: &str| {
+            let rest = target.strip_prefix(library);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        if self.0.iter().any(|(target, _)| is_of_library(target)) {
+            return self;
+        }
+        Self(self.0.with_target(library, LevelFilter::OFF))
+    }
+}
+
 impl FromStr for LogFilter {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -119,5 +133,20 @@ mod tests {
         assert!("debug".parse::<LogFilter>().is_ok());
         assert!("warn,grafoleancollector=trace".parse::<LogFilter>().is_ok());
         assert!("loud".parse::<LogFilter>().is_err());
+    }
+
+    #[test]
+    fn a_quiet_library_says_nothing_unless_it_is_asked_by_name() {
+        use tracing::Level;
+        let enables = |filter: &str, level| {
+            let LogFilter(targets) = filter.parse::<LogFilter>().unwrap().without("chatty");
+            targets.would_enable("chatty::client", &level)
+        };
+        for filter in ["info", "trace", "warn,chatty_bot=debug,grafoleancollector=trace"] {
+            assert!(!enables(filter, Level::ERROR), "{filter}");
+        }
+        assert!(enables("info,chatty=debug", Level::DEBUG));
+        assert!(enables("info,chatty::client=debug", Level::DEBUG));
+        assert!(!enables("info,chatty=warn", Level::INFO));
     }
 }

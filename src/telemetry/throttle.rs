@@ -6,9 +6,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Lets a few lines through in a while, and counts the others.
+/// Lets a few lines of the log through in a while, and counts the others.
+///
+/// ```
+/// use std::time::Duration;
+/// use grafoleancollector::telemetry::Throttle;
+///
+/// let throttle = Throttle::new(1, Duration::from_secs(60));
+/// let mut said = 0;
+/// for port in 0..1_000 {
+///     if let Some(more) = throttle.say() {
+///         eprintln!("port {port} is down{more}");
+///         said += 1;
+///     }
+/// }
+/// assert_eq!(said, 1);
+/// ```
 #[derive(Debug)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     lines: u32,
     window: Duration,
     state: Mutex<State>,
@@ -23,11 +38,12 @@ struct State {
 
 /// How many lines were not logged since the last one that was: ends that line, or nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Unsaid(u64);
+pub struct Unsaid(u64);
 
 impl Throttle {
     /// At most `lines` in each `window`.
-    pub(crate) fn new(lines: u32, window: Duration) -> Self {
+    #[must_use]
+    pub fn new(lines: u32, window: Duration) -> Self {
         Self { lines, window, state: Mutex::default() }
     }
 
@@ -39,7 +55,8 @@ impl Throttle {
     }
 
     /// Whether this line may be logged, and how many were not.
-    pub(crate) fn say(&self) -> Option<Unsaid> {
+    #[must_use]
+    pub fn say(&self) -> Option<Unsaid> {
         self.say_all(1)
     }
 

@@ -116,3 +116,19 @@ async fn an_account_that_was_never_read_makes_the_bot_not_ready() {
     stop.now();
     running.await.unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_failed_in_part_delivers_its_values_and_counts_as_failed() {
+    let backend = FakeBackend::start().await;
+    let account = backend.add_account("First account");
+    let script = Script::new(account, vec![job("half", &[1], Does::MeasureButFail)]);
+    let (addr, stop) = (free_address(), Stop::new());
+    let runner = Runner::new(script, Settings::new(backend.url(), backend.token())).health(addr);
+    let running = tokio::spawn(runner.run_until(stop.clone()));
+    let jobs = until(addr, "/jobs", |_, body| body.contains("half of it did not answer")).await;
+    let jobs: serde_json::Value = serde_json::from_str(&jobs).unwrap();
+    assert_eq!((&jobs["failing"], &jobs["jobs"][0]["last_run"]["samples"]), (&1.into(), &1.into()));
+    stop.now();
+    running.await.unwrap().unwrap();
+    assert!(!backend.values(account)["half.value"].is_empty());
+}

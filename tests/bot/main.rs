@@ -6,6 +6,7 @@ mod health;
 mod outages;
 mod parts;
 mod posting;
+mod remembering;
 mod scripted;
 mod starting;
 mod stopping;

@@ -19,6 +19,8 @@ pub(crate) enum Does {
     /// Returns a good value, one at a path with a space, one that is not finite, and one that repeats a path.
     MeasureBadly,
     Fail,
+    /// Returns a value, and says that it failed.
+    MeasureButFail,
     Panic,
     /// Panics when it is given up after its deadline.
     PanicLate,
@@ -125,6 +127,7 @@ impl Collector for Script {
                 .with("system.load", 1.0)
                 .with(format!("{id}.value"), 2.0)),
             Does::Fail => Err(JobError::failed("the script says so")),
+            Does::MeasureButFail => Ok(samples.but_failed("half of it did not answer")),
             Does::Panic => panic!("the script says so"),
             Does::NeverEnd => std::future::pending().await,
             Does::PanicLate => {

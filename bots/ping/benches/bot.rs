@@ -14,15 +14,17 @@
     reason = "a benchmark prints, and has nobody to report to"
 )]
 
+#[path = "../../../benches/support/bot_process.rs"]
+mod bot_process;
+
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use grafoleancollector::testing::FakeBackend;
 use grafoleancollector::{Clock, SystemClock};
 use serde_json::json;
+
+use crate::bot_process::Bot;
 
 const ENTITIES: usize = 20_000;
 const MEASURED_MINUTES: u64 = 2;
@@ -51,7 +53,7 @@ fn main() {
         device.detail("ipv4", format!("127.20.{high}.{low}")).protocol("ping", credential, &[sensor]).add();
     }
 
-    let bot = Bot::start(&backend);
+    let bot = Bot::start(env!("CARGO_BIN_EXE_grafolean-ping-bot"), &backend);
     std::thread::sleep(Duration::from_secs(60));
     let (cpu, before) = (bot.cpu_seconds(), bot.metrics());
     let measured = Duration::from_secs(60 * minutes);
@@ -108,69 +110,4 @@ fn look(values: &BTreeMap<String, Vec<(f64, f64)>>, now: f64) -> Found {
         }
     }
     found
-}
-
-struct Bot {
-    child: Child,
-    health: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Bot {
-    fn start(backend: &FakeBackend) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let health =
-            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-        let child = Command::new(env!("CARGO_BIN_EXE_grafolean-ping-bot"))
-            .env("BACKEND_URL", backend.url())
-            .env("BOT_TOKEN", backend.token())
-            .env("DATA_DIR", directory.path())
-            .env("HEALTH_ADDR", health.to_string())
-            .env("LOG", "warn")
-            .spawn()
-            .expect("the bot");
-        Self { child, health: health.to_string(), _directory: directory }
-    }
-
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the bot runs")
-    }
-
-    /// User and system time: fields 14 and 15 of its stat, in ticks of 10 ms.
-    fn cpu_seconds(&self) -> f64 {
-        let stat = self.proc("stat");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        [11, 12].map(|at| fields[at].parse::<f64>().expect("a number")).iter().sum::<f64>() / 100.0
-    }
-
-    fn memory_mb(&self, which: &str) -> f64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'));
-        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        kibibytes.expect("a number") / 1024.0
-    }
-
-    fn metrics(&self) -> Metrics {
-        let mut stream = TcpStream::connect(&self.health).expect("the health endpoint");
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("asking for metrics");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("metrics");
-        Metrics(text)
-    }
-}
-
-impl Drop for Bot {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Metrics(String);
-
-impl Metrics {
-    fn get(&self, name: &str) -> f64 {
-        let value = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.and_then(|value| value.trim().parse().ok()).unwrap_or(f64::NAN)
-    }
 }

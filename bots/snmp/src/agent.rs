@@ -30,7 +30,7 @@ pub trait Agent: Send + Sync {
 #[non_exhaustive]
 pub enum SnmpError {
     /// No answer, all tries included. With SNMPv3 there may be a hint at why.
-    #[error("no answer within {after:?}{}", hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default())]
+    #[error("no answer within {after:.1?}{}", hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default())]
     Timeout {
         /// How long all tries took.
         after: std::time::Duration,

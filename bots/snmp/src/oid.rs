@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 /// An object identifier: a path of numbers in the tree of all managed objects.
 ///
 /// ```
@@ -13,7 +15,10 @@ use std::str::FromStr;
 /// # Ok::<(), grafolean_snmp_bot::OidError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Oid(Box<[u32]>);
+pub struct Oid(Arcs);
+
+/// Those of nearly all objects fit in place: a poll handles thousands.
+type Arcs = SmallVec<[u32; 16]>;
 
 /// Why a text is no object identifier.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -33,8 +38,8 @@ const MOST_ARCS: usize = 128;
 impl Oid {
     /// An object identifier of these numbers.
     #[must_use]
-    pub fn new(arcs: impl Into<Box<[u32]>>) -> Self {
-        Self(arcs.into())
+    pub fn new(arcs: impl AsRef<[u32]>) -> Self {
+        Self(SmallVec::from_slice(arcs.as_ref()))
     }
 
     /// Its numbers.
@@ -46,7 +51,7 @@ impl Oid {
     /// What comes after `column`: the index of a row. None when this is not below it.
     #[must_use]
     pub fn index_below(&self, column: &Self) -> Option<&[u32]> {
-        self.0.strip_prefix(&*column.0).filter(|index| !index.is_empty())
+        self.0.strip_prefix(column.arcs()).filter(|index| !index.is_empty())
     }
 
     /// Whether this is `other` or below it.
@@ -58,7 +63,7 @@ impl Oid {
     /// This with further numbers.
     #[must_use]
     pub fn child(&self, index: &[u32]) -> Self {
-        Self([&self.0, index].concat().into())
+        Self(self.0.iter().chain(index).copied().collect())
     }
 }
 
@@ -69,12 +74,12 @@ impl FromStr for Oid {
         let trimmed = text.trim();
         let numbers = trimmed.strip_prefix('.').unwrap_or(trimmed);
         let not_numbers = || OidError::NotNumbers(trimmed.chars().take(80).collect());
-        let arcs: Vec<u32> =
+        let arcs: Arcs =
             numbers.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| not_numbers())?;
         if !(2..=MOST_ARCS).contains(&arcs.len()) {
             return Err(OidError::Length(arcs.len()));
         }
-        Ok(Self(arcs.into()))
+        Ok(Self(arcs))
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Value {
     /// OCTET STRING, or an Opaque of another kind.
     Bytes(Vec<u8>),
     /// OBJECT IDENTIFIER.
-    Oid(Oid),
+    Oid(Box<Oid>),
     /// IpAddress.
     Address(Ipv4Addr),
     /// Nothing: NULL, noSuchObject, noSuchInstance, endOfMibView, or SNMPv1's noSuchName.

@@ -124,9 +124,10 @@ fn templates_that_cannot_become_paths_are_refused() {
 }
 
 #[test]
-fn a_template_tells_whether_rows_can_differ() {
+fn a_template_tells_whether_rows_always_differ() {
     assert!(OutputPath::compile("a.{$index}", 1).unwrap().tells_rows_apart());
-    assert!(OutputPath::compile("a.{$1}", 1).unwrap().tells_rows_apart());
+    assert!(!OutputPath::compile("a.{$1}", 1).unwrap().tells_rows_apart(), "two rows may say the same");
+    assert!(!OutputPath::compile("a.{$index}-{$1}", 1).unwrap().tells_rows_apart(), "1-2-3 may be 1-2 and 3");
     assert!(!OutputPath::compile("a.b", 1).unwrap().tells_rows_apart());
 }
 
@@ -139,6 +140,12 @@ proptest! {
     #[test]
     fn texts_with_references_and_numbers_become_segments(text in "[&#x;0-9a'A,_ÜП旅-]{0,30}") {
         fuzzing::slug(&text);
+    }
+
+    #[test]
+    fn a_value_stands_in_a_path_as_its_slug(text in "[a-cA-C0-9_/ü-]{0,6}") {
+        let rendered = OutputPath::compile("x{$1}", 1).unwrap().render(None, |_| Some((&*text).into()));
+        prop_assert_eq!(rendered, Ok(format!("x{}", slugify(&text))));
     }
 
     #[test]

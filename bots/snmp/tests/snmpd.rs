@@ -2,24 +2,17 @@
 //!
 //! Without snmpd these tests are skipped, by name, or fail where `CI` is true.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "these are tests, helpers included"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
+
+mod support;
 
 use std::fmt::Write;
-use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use grafolean_snmp_bot::wire::{Credential, Wire};
 use grafolean_snmp_bot::{Agent, Oid, SnmpError, Value};
 use serde_json::json;
-use tempfile::TempDir;
+use support::snmpd::Snmpd;
 
 const AUTH: [&str; 6] = ["MD5", "SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512"];
 /// As snmpd calls them, and as Grafolean may.
@@ -34,72 +27,19 @@ const PRIVACY: [(&str, &str); 6] = [
 const AUTH_KEY: &str = "authentic-secret";
 const PRIV_KEY: &str = "private-secret";
 
-struct Snmpd {
-    process: Child,
-    directory: TempDir,
-    address: SocketAddr,
-}
-
-impl Drop for Snmpd {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Snmpd {
-    /// None when it is not installed.
-    async fn start(test: &str) -> Option<Self> {
-        let program = ["/usr/sbin/snmpd", "/usr/local/sbin/snmpd", "/usr/bin/snmpd"];
-        let Some(program) = program.iter().find(|path| Path::new(path).exists()) else {
-            #[allow(clippy::disallowed_methods, reason = "a test has no settings to look this up in")]
-            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!ci, "{test} needs snmpd");
-            eprintln!("skipped: {test}: snmpd is not installed (scripts/install-peers)");
-            return None;
-        };
-        let directory = TempDir::new().unwrap();
-        let address = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut config = "sysName interop\nrocommunity public 127.0.0.1\nrouser anyone noauth\n".to_owned();
-        config.push_str("createUser anyone\n");
-        for auth in AUTH {
-            writeln!(config, "createUser {auth} {auth} {AUTH_KEY}\nrouser {auth} auth").unwrap();
-            for (privacy, _) in PRIVACY {
-                let user = format!("{auth}+{privacy}");
-                writeln!(config, "createUser {user} {auth} {AUTH_KEY} {privacy} {PRIV_KEY}").unwrap();
-                writeln!(config, "rouser {user} priv").unwrap();
-            }
+/// A user for each pair of protocols, by the protocols' names, and one without any.
+fn config() -> String {
+    let mut config = "sysName interop\nrocommunity public 127.0.0.1\nrouser anyone noauth\n".to_owned();
+    config.push_str("createUser anyone\n");
+    for auth in AUTH {
+        writeln!(config, "createUser {auth} {auth} {AUTH_KEY}\nrouser {auth} auth").unwrap();
+        for (privacy, _) in PRIVACY {
+            let user = format!("{auth}+{privacy}");
+            writeln!(config, "createUser {user} {auth} {AUTH_KEY} {privacy} {PRIV_KEY}").unwrap();
+            writeln!(config, "rouser {user} priv").unwrap();
         }
-        let path = directory.path().join("snmpd.conf");
-        std::fs::write(&path, config).unwrap();
-        let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let process = Command::new(program)
-            .args(["-f", "-Lo", "-C", "-c"])
-            .arg(&path)
-            .arg(format!("udp:{address}"))
-            .env("SNMP_PERSISTENT_DIR", directory.path().join("persistent"))
-            .env("MIBS", "")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let snmpd = Self { process, directory, address };
-        snmpd.wait().await;
-        Some(snmpd)
     }
-
-    async fn wait(&self) {
-        let (wire, credential) = (Wire::open().unwrap(), community("snmpv2c"));
-        for _ in 0..100 {
-            if wire.agent(self.address, &credential).get(&[sys_name()]).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let log = std::fs::read_to_string(self.directory.path().join("log"));
-        panic!("snmpd does not answer: {log:?}");
-    }
+    config
 }
 
 fn sys_name() -> Oid {
@@ -130,9 +70,8 @@ fn user(name: &str, auth: Option<(&str, &str)>, privacy: Option<(&str, &str)>) -
 
 #[tokio::test]
 async fn every_version_and_every_pair_of_protocols_is_understood() {
-    let Some(snmpd) = Snmpd::start("every_version_and_every_pair_of_protocols_is_understood").await else {
-        return;
-    };
+    let name = "every_version_and_every_pair_of_protocols_is_understood";
+    let Some(snmpd) = Snmpd::start(name, &config()).await else { return };
     let mut credentials = vec![
         ("v1".to_owned(), community("snmpv1")),
         ("v2c".to_owned(), community("snmpv2c")),
@@ -168,11 +107,12 @@ async fn every_version_and_every_pair_of_protocols_is_understood() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_user_is_said() {
-    let Some(snmpd) = Snmpd::start("what_is_wrong_with_a_user_is_said").await else { return };
+    let Some(snmpd) = Snmpd::start("what_is_wrong_with_a_user_is_said", &config()).await else { return };
     let wire = Wire::open().unwrap();
     let (auth, privacy) = (Some(("SHA", AUTH_KEY)), Some(("AES", PRIV_KEY)));
     for (credential, expected) in [
         (user("nobody", auth, privacy), "unknown user"),
+        (user("nobody", None, None), "unknown user"),
         (user("SHA+AES", Some(("SHA", "wrong-secret")), privacy), "wrong authentication key"),
         (user("SHA+AES", Some(("MD5", AUTH_KEY)), privacy), "wrong authentication key"),
         (user("SHA+AES", auth, Some(("AES", "wrong-secret"))), "wrong privacy key"),

@@ -1,6 +1,6 @@
 //! SNMPv3 agents that restart, are replaced, or refuse, on loopback only.
 
-#![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, UdpSocket};
@@ -122,6 +122,19 @@ async fn a_wrong_key_is_named_and_spoils_nothing_for_the_right_one() {
         assert!(one.is_ok(), "{one:?}");
         let error = other.unwrap_err().to_string();
         assert!(error.contains("wrong authentication key") && !error.contains("mistaken"), "{error}");
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_user_is_named_at_every_level() {
+    let (wire, address) = (Wire::open().unwrap(), free_address());
+    let agent = Agent::start(address, b"\x80\x00\x1f\x88one-engine", 1).await;
+    for auth in [None, Some(("SHA256", "authentic-secret".to_owned()))] {
+        let credential = Arc::new(Credential::v3("nobody", auth, None).unwrap());
+        let error = ask(&wire, address, &credential).await.unwrap_err();
+        let SnmpError::Timeout { hint: Some(hint), .. } = &error else { panic!("{error:?}") };
+        assert_eq!(hint, "unknown user");
     }
     agent.stop().await;
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use grafolean_snmp_bot::benching::Poller;
 use grafolean_snmp_bot::wire::{Credential, Device, Tuning, Wire};
 use grafolean_snmp_bot::{Agent as _, Oid, SnmpError, Value};
 use support::agent::{Agent, Behaviour, Mib};
@@ -141,7 +142,7 @@ async fn every_type_arrives_unharmed() {
         (Var::Counter64((1 << 53) + 1), Value::Counter64((1 << 53) + 1)),
         (Var::Text(vec![0, 255, b'x']), Value::Bytes(vec![0, 255, b'x'])),
         (Var::Text(vec![b'x'; 1400]), Value::Bytes(vec![b'x'; 1400])),
-        (Var::Object(vec![1, 3, 6, u32::MAX]), Value::Oid(Oid::new([1, 3, 6, u32::MAX]))),
+        (Var::Object(vec![1, 3, 6, u32::MAX]), Value::Oid(Oid::new([1, 3, 6, u32::MAX]).into())),
         (Var::Address(Ipv4Addr::new(10, 1, 2, 3)), Value::Address(Ipv4Addr::new(10, 1, 2, 3))),
         (Var::Float(23.5), Value::Float(23.5)),
         (Var::Double(-0.1), Value::Float(-0.1)),
@@ -248,22 +249,35 @@ async fn an_answer_from_elsewhere_is_refused_with_a_hint_and_accepted_on_demand(
 }
 
 #[tokio::test]
-async fn an_answer_too_big_is_taken_in_parts_and_remembered() {
+async fn an_answer_too_big_is_said_so_and_a_limit_that_is_gone_is_forgotten() {
     let stage = Stage::new(Behaviour { too_big_above: Some(2), ..Behaviour::default() });
-    let wanted: Vec<Oid> = (1..=8).map(|row| column(1).child(&[row])).collect();
-    let mut requests = Vec::new();
-    for _ in 0..2 {
+    let device = stage.device(0);
+    let wanted: Vec<Oid> = (1..=3).map(|row| column(1).child(&[row])).collect();
+    assert_eq!(device.get(&wanted).await, Err(SnmpError::TooBig));
+    assert_eq!(device.get_next(&wanted).await, Err(SnmpError::TooBig));
+    assert_eq!(device.get_bulk(&[column(1)], 3).await, Err(SnmpError::TooBig));
+    assert_eq!(device.get_bulk(&[column(1)], 2).await.unwrap().len(), 2);
+
+    let mut poller = Poller::new(&wanted, &[]);
+    let mut requests_of_a_poll = async || {
         let before = stage.agent.requests();
-        let values: Vec<Value> =
-            stage.device(0).get(&wanted).await.unwrap().into_iter().map(|found| found.1).collect();
-        assert_eq!(values, (1..=8).map(Value::Integer).collect::<Vec<_>>());
-        requests.push(stage.agent.requests() - before);
+        let polled = poller.poll(&device).await;
+        assert_eq!(polled.problems, 0);
+        stage.agent.requests() - before
+    };
+    requests_of_a_poll().await;
+    for _ in 0..10 {
+        assert_eq!(requests_of_a_poll().await, 2, "two objects, and one");
     }
-    assert_eq!(requests, [7, 4]);
-    assert_eq!(stage.device(0).get_bulk(&[column(1)], 3).await, Err(SnmpError::TooBig));
-    assert_eq!(stage.device(0).get_bulk(&[column(1)], 2).await.unwrap().len(), 2);
+    stage.agent.behave(stage.address, Behaviour::default());
+    let mut polls = 0;
+    while requests_of_a_poll().await > 1 {
+        polls += 1;
+        assert!(polls < 100);
+    }
+
     stage.agent.behave(stage.address, Behaviour { too_big_above: Some(0), ..Behaviour::default() });
-    assert_eq!(stage.device(0).get(&wanted).await, Err(SnmpError::TooBig));
+    assert_eq!(device.get(&wanted).await, Err(SnmpError::TooBig));
 }
 
 #[tokio::test]
@@ -328,20 +342,57 @@ async fn a_table_of_a_million_rows_can_be_asked() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_known_at_once() {
+async fn a_closed_port_is_known_after_the_tries_of_one_request() {
     let wire = Wire::open().unwrap();
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let stage = Stage::new(Behaviour::default());
-    let start = Instant::now();
-    for _ in 0..3 {
-        let error = sys_name(&wire.agent(closed, &v2c(3))).await.unwrap_err();
+    for retries in [0, 0, 3] {
+        let start = Instant::now();
+        let error = sys_name(&wire.agent(closed, &v2c(retries))).await.unwrap_err();
         let SnmpError::Unreachable(why) = &error else { panic!("{error:?}") };
         assert!(why.starts_with(&format!("port {} is closed", closed.port())), "{why}");
+        assert!(start.elapsed() >= TIMEOUT * retries, "somebody may listen again");
         // What befell one device is no other's.
         assert_eq!(sys_name(&wire.agent(stage.target(), &v2c(0))).await.unwrap(), switch());
     }
-    assert!(start.elapsed() < TIMEOUT, "{:?}", start.elapsed());
-    assert_eq!(wire.stats().refused, 3);
+    let stats = wire.stats();
+    assert_eq!((stats.refused, stats.retries, stats.timeouts), (3, 3, 0));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_away_for_a_moment_costs_no_answer() {
+    let stage = Stage::new(Behaviour::default());
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let device = stage.wire.agent(closed, &v2c(10));
+    let asked = tokio::spawn(async move { sys_name(&device).await });
+    while stage.wire.stats().retries < 2 {
+        tokio::time::sleep(TIMEOUT / 10).await;
+    }
+    // Back it is: here, it forwards to the simulated one.
+    let (front, back) = (tokio::net::UdpSocket::bind(closed), tokio::net::UdpSocket::bind("127.0.0.1:0"));
+    let (front, back) = (front.await.unwrap(), back.await.unwrap());
+    let mut datagram = [0; 1500];
+    let (size, from) = front.recv_from(&mut datagram).await.unwrap();
+    back.send_to(&datagram[..size], stage.target()).await.unwrap();
+    let size = back.recv(&mut datagram).await.unwrap();
+    front.send_to(&datagram[..size], from).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap(), switch());
+    assert_eq!(stage.wire.stats().refused, 0);
+}
+
+#[tokio::test]
+async fn what_an_earlier_request_met_with_explains_no_later_silence() {
+    let other = Ipv4Addr::new(127, 9, 9, 9);
+    for behaviour in [
+        Behaviour { from: Some(other), ..Behaviour::default() },
+        Behaviour { wrong_community: true, ..Behaviour::default() },
+    ] {
+        let stage = Stage::new(behaviour);
+        let device = stage.device(0);
+        assert!(assert_timeout(sys_name(&device).await).is_some());
+        stage.agent.behave(stage.address, Behaviour { silent: true, ..Behaviour::default() });
+        assert_eq!(assert_timeout(sys_name(&device).await), None);
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use crate::ids::EntityId;
 use crate::parts::PartsByEntity;
 use crate::sample::Sample;
 use crate::schedule::Interval;
+use crate::telemetry::logged;
 
 const BOT: u64 = 9;
 
@@ -489,37 +490,6 @@ async fn large_lists_are_read_aside_with_the_same_result() {
     assert!(entities.iter().all(|e| Arc::ptr_eq(&e.sensors[0].details, &entities[0].sensors[0].details)));
 }
 
-/// What is logged on this thread from now on.
-///
-/// The subscriber is the whole process's, and each thread keeps its own lines: one that is set for a thread alone
-/// hears nothing of a place that another thread logged from first, where nobody listened.
-fn logged() -> Log {
-    thread_local! {
-        static LOG: Log = Log::default();
-    }
-    static LISTENING: std::sync::Once = std::sync::Once::new();
-    LISTENING.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
-        let subscriber = subscriber.with_writer(|| LOG.try_with(Log::clone).unwrap_or_default()).finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-    });
-    LOG.with(Log::clone)
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_problem_and_a_failing_account_are_said_once() {
     let log = logged();
@@ -528,29 +498,25 @@ async fn a_problem_and_a_failing_account_are_said_once() {
         &json!([credential()]),
         &json!([sensor()]),
     );
-    let lines = || {
-        let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
-        text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
-    };
     bench.fetch().await;
-    assert_eq!(lines(), ["WARN account 1, entity 7: listed twice; the first one counts"]);
+    assert_eq!(log.lines(), ["WARN account 1, entity 7: listed twice; the first one counts"]);
     bench.fetch().await;
-    assert!(lines().is_empty());
+    assert!(log.lines().is_empty());
     let sensors = Resource::Sensors(AccountId::new(1));
     bench.answers.fail(sensors);
     bench.fetch().await;
     assert_eq!(
-        lines(),
+        log.lines(),
         [
             "WARN account 1 (A1) cannot be read and keeps what it had (entities: 1): GET accounts/1/sensors: the backend \
           answered 500: Oops"
         ]
     );
     bench.fetch().await;
-    assert!(lines().is_empty());
+    assert!(log.lines().is_empty());
     bench.answers.set(sensors, json!({"list": [sensor()]}));
     bench.fetch().await;
-    assert_eq!(lines(), ["INFO account 1 (A1) can be read again"]);
+    assert_eq!(log.lines(), ["INFO account 1 (A1) can be read again"]);
 }
 
 /// `Collector::fetch_job_configs` promises that a refresh can move between threads.

@@ -15,12 +15,12 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::dir_lock::DirLock;
 use super::parcel::{PARCEL_SAMPLES, Parcel, Seq};
 use super::retention::{self, Trust};
 use super::rows::DroppedRow;
 use super::{Dropped, Rest, Settled, Shared, codec, memory, rows};
 use crate::clock::Clock;
+use crate::dir_lock::DirLock;
 use crate::ids::AccountId;
 use crate::sample::Sample;
 

@@ -2,7 +2,6 @@
 
 mod backlog;
 mod codec;
-mod dir_lock;
 mod error;
 mod keeper;
 mod memory;

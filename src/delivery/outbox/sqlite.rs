@@ -1,6 +1,7 @@
 //! The outbox in a file: opening it, and the door to the thread that owns it.
 
 use std::collections::HashSet;
+use std::fs::TryLockError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,12 +9,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::dir_lock::DirLock;
 use super::keeper::{Command, Keeper, Keeping};
 use super::parcel::{Parcel, Seq};
 use super::{Closed, Outbox, OutboxError, Settled, Shared};
 use crate::backend::http::shown_url;
 use crate::clock::Clock;
+use crate::dir_lock::DirLock;
 use crate::error::panic_message;
 use crate::ids::AccountId;
 use crate::sample::Sample;
@@ -55,7 +56,7 @@ impl Sqlite {
     ) -> Result<Self, OutboxError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| OutboxError::Create { directory: directory.to_owned(), source })?;
-        let lock = DirLock::take(directory)?;
+        let lock = lock(directory)?;
         let file = directory.join("outbox.sqlite");
         let (connection, next, bytes) = prepare(&file, options, backend_url, &shared)?;
         let (commands, queue) = mpsc::channel(QUEUE);
@@ -120,6 +121,14 @@ impl Sqlite {
         self.commands.send(command(reply)).await.ok()?;
         answer.await.ok()
     }
+}
+
+fn lock(directory: &Path) -> Result<DirLock, OutboxError> {
+    let file = directory.join("outbox.lock");
+    DirLock::take(&file).map_err(|error| match error {
+        TryLockError::WouldBlock => OutboxError::InUse { directory: directory.to_owned() },
+        TryLockError::Error(source) => OutboxError::NotWritable { file, source: source.into() },
+    })
 }
 
 /// Runs the thread, and says it when it dies before its time: from then on nothing is accepted.

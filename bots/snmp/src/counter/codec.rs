@@ -3,11 +3,11 @@
 use grafoleancollector::EntityId;
 
 use super::baselines::SeriesKey;
-use super::{Baseline, DeviceTime, Reading, Width};
+use super::{Baseline, DeviceTime, Reading, Step, Width};
 use crate::oid::Oid;
 use crate::poll::Index;
 
-/// The first byte of every key and value. Others are from another version: not read, not touched.
+/// The first byte of every key and value. Others are from another version, and not read.
 const VERSION: u8 = 1;
 const BITS64: u8 = 1;
 const HAS_DEVICE: u8 = 2;
@@ -38,8 +38,9 @@ pub(super) fn encode_rows(rows: &[(Index, Baseline)]) -> Vec<u8> {
     let mut out = vec![VERSION];
     // The rows of a column were read within moments: what is near to the row before takes few bytes.
     let (mut last_at, mut last_ticks) = (0, 0);
-    for (index, Baseline { reading, rate }) in rows {
+    for (index, Baseline { reading, step }) in rows {
         let Reading { width, value, at, device } = *reading;
+        let rate = if let Step::Rate(rate) = step { Some(rate) } else { None };
         let flags = if width == Width::Bits64 { BITS64 } else { 0 }
             | if device.is_some() { HAS_DEVICE } else { 0 }
             | if rate.is_some() { HAS_RATE } else { 0 };
@@ -84,13 +85,14 @@ pub(super) fn decode_rows(bytes: &[u8]) -> Option<Vec<(Index, Baseline)>> {
             let ticks = u32::try_from(last_ticks).ok()?;
             device = Some(DeviceTime { ticks, lag: take_signed(&mut from)?.try_into().ok()? });
         }
-        let mut rate = None;
+        let mut step = Step::First;
         if flags & HAS_RATE != 0 {
             let (bytes, rest) = from.split_first_chunk()?;
             from = rest;
-            rate = Some(f64::from_le_bytes(*bytes)).filter(|rate| rate.is_finite());
+            let rate = f64::from_le_bytes(*bytes);
+            step = if rate.is_finite() { Step::Rate(rate) } else { Step::First };
         }
-        rows.push((index, Baseline { reading: Reading { width, value, at: last_at, device }, rate }));
+        rows.push((index, Baseline { reading: Reading { width, value, at: last_at, device }, step }));
     }
     Some(rows)
 }
@@ -143,13 +145,13 @@ mod tests {
 
     fn baseline() -> impl Strategy<Value = Baseline> {
         let device = prop::option::of((any::<u32>(), any::<i32>()));
-        let rate = prop::option::of(0.0..1e14);
-        (any::<bool>(), any::<u64>(), any::<i64>(), device, rate).prop_map(
-            |(wide, value, at, device, rate)| {
+        let step = prop_oneof![Just(Step::First), (0.0..1e14).prop_map(Step::Rate)];
+        (any::<bool>(), any::<u64>(), any::<i64>(), device, step).prop_map(
+            |(wide, value, at, device, step)| {
                 let (width, value) =
                     if wide { (Width::Bits64, value) } else { (Width::Bits32, value & u64::from(u32::MAX)) };
                 let device = device.map(|(ticks, lag)| DeviceTime { ticks, lag });
-                Baseline { reading: Reading { width, value, at, device }, rate }
+                Baseline { reading: Reading { width, value, at, device }, step }
             },
         )
     }
@@ -186,8 +188,9 @@ mod tests {
     fn a_row_among_its_neighbours_takes_some_twenty_bytes() {
         let device = Some(DeviceTime { ticks: 123_456_789, lag: 20 });
         let reading = Reading { width: Width::Bits64, value: 1 << 40, at: 1_700_000_000_000_000, device };
-        let rows: Vec<(Index, Baseline)> =
-            (1..=24).map(|n| ([n].into(), Baseline { reading, rate: Some(1e6) })).collect();
+        let rows: Vec<(Index, Baseline)> = (1..=24)
+            .map(|n| (Index::from_slice(&[n]), Baseline { reading, step: Step::Rate(1e6) }))
+            .collect();
         assert!(encode_rows(&rows).len() < 24 * 21 + 20, "{}", encode_rows(&rows).len());
     }
 }

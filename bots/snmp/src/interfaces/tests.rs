@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::poll::PollStats;
-use crate::poll::{Row, Stop};
+use crate::poll::{Index, Row, Stop};
 
 #[derive(Clone)]
 struct Table(HashMap<Oid, Column>);
@@ -16,11 +16,14 @@ impl Table {
         Self(HashMap::new())
     }
 
-    fn with(mut self, column: impl Into<Box<[u32]>>, rows: &[(u32, Value)]) -> Self {
+    fn with(mut self, column: impl AsRef<[u32]>, rows: &[(u32, Value)]) -> Self {
         let oid = Oid::new(column);
         let received = Instant::now();
-        let row =
-            |(index, value): &(u32, Value)| Row { index: [*index].into(), value: value.clone(), received };
+        let row = |(index, value): &(u32, Value)| Row {
+            index: Index::from_slice(&[*index]),
+            value: value.clone(),
+            received,
+        };
         let column = Column { oid: oid.clone(), rows: rows.iter().map(row).collect(), partial: None };
         self.0.insert(oid, column);
         self

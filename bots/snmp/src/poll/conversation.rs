@@ -2,7 +2,7 @@
 //! when the time is up.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +31,26 @@ const MOST_SILENCE: u32 = 6;
 /// The same, where nothing was heard of the device in this poll.
 const MOST_SILENCE_AT_FIRST: u32 = 2;
 
+/// Ends a poll before its time: what it has read by then is kept.
+#[derive(Default, Debug)]
+pub(crate) struct Ending {
+    over: AtomicBool,
+    /// Wakes requests that are under way.
+    hung_up: Notify,
+}
+
+impl Ending {
+    /// To be called by the task that polls: a request that is about to begin on another thread would not notice.
+    pub(crate) fn now(&self) {
+        self.over.store(true, Relaxed);
+        self.hung_up.notify_waiters();
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+}
+
 /// What is said to a device for the length of one poll.
 pub(crate) struct Conversation<'a> {
     agent: &'a dyn Agent,
@@ -40,16 +60,15 @@ pub(crate) struct Conversation<'a> {
     answers: AtomicU64,
     silence: AtomicU32,
     given_up: OnceLock<SnmpError>,
-    /// Wakes requests that are under way when the device is given up.
-    hung_up: Notify,
+    ending: &'a Ending,
 }
 
 impl<'a> Conversation<'a> {
-    /// One that is open until then.
-    pub(crate) fn new(agent: &'a dyn Agent, until: Instant) -> Self {
+    /// One that is open until then, or until it is ended.
+    pub(crate) fn new(agent: &'a dyn Agent, until: Instant, ending: &'a Ending) -> Self {
         let (requests, timeouts, answers) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let (silence, given_up) = (AtomicU32::new(0), OnceLock::new());
-        Self { agent, until, requests, timeouts, answers, silence, given_up, hung_up: Notify::new() }
+        Self { agent, until, requests, timeouts, answers, silence, given_up, ending }
     }
 
     pub(crate) async fn get(&self, oids: &[Oid]) -> Result<Answer, Failure> {
@@ -72,7 +91,7 @@ impl<'a> Conversation<'a> {
     fn give_up(&self, error: SnmpError) {
         // Whoever gave up first knew the first reason.
         let _ = self.given_up.set(error);
-        self.hung_up.notify_waiters();
+        self.ending.hung_up.notify_waiters();
     }
 
     pub(crate) fn given_up(&self) -> Option<&SnmpError> {
@@ -108,14 +127,14 @@ impl<'a> Conversation<'a> {
         if self.given_up().is_some() {
             return Err(self.given_up_failure());
         }
-        if Instant::now() >= self.until {
+        if self.ending.is_over() || Instant::now() >= self.until {
             return Err(Failure::TimeUp);
         }
         self.requests.fetch_add(1, Relaxed);
         // A GET and a walk are under way at once: when one finds out that the device is gone, the other need not.
         let outcome = tokio::select! {
             outcome = timeout_at(self.until, request) => outcome,
-            () = self.hung_up.notified() => return Err(self.given_up_failure()),
+            () = self.ending.hung_up.notified() => return Err(self.given_up_failure()),
         };
         let error = match outcome {
             Err(_) => return Err(Failure::TimeUp),

@@ -231,11 +231,13 @@ impl BulkManners {
     }
 
     /// The agent is believed to have no GETBULK, although its version has.
+    #[cfg(test)]
     pub(crate) const fn without_bulk(&self) -> bool {
         self.without.is_some()
     }
 
     /// Values asked for in one request at present.
+    #[cfg(test)]
     pub(crate) const fn room(&self) -> u32 {
         self.room.now()
     }

@@ -13,8 +13,9 @@ mod manners;
 pub(crate) mod scripted;
 mod walk;
 
+pub(crate) use conversation::Ending;
 pub(crate) use get::Scalar;
-pub(crate) use manners::Manners;
+pub(crate) use manners::{DEFAULT_GET_BATCH, DEFAULT_MAX_REPETITIONS, Manners};
 #[cfg(test)]
 pub(crate) use walk::Stop;
 pub(crate) use walk::{Column, Index, Row, WalkLimits};
@@ -33,7 +34,7 @@ const SYS_UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
 const LONG_POLL: Duration = Duration::from_secs(2);
 
 /// How a sensor wants an object read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum FetchMethod {
     /// This very object.
     Get,
@@ -42,7 +43,7 @@ pub(crate) enum FetchMethod {
 }
 
 /// One `$n` of a sensor.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Source {
     pub(crate) oid: Oid,
     pub(crate) fetch: FetchMethod,
@@ -81,18 +82,24 @@ impl Wanted {
 }
 
 /// How a device is polled. The clock of a single request is the agent's.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Debug)]
 pub(crate) struct PollOptions {
-    /// The device's clock: how long a poll of it may take.
-    pub(crate) time: Duration,
-    /// The run's clock: when all must be over, whatever the device's clock says.
-    pub(crate) until: Option<Instant>,
+    /// When all must be over.
+    pub(crate) until: Instant,
+    /// The bot's: it may have to stop.
+    pub(crate) ending: Ending,
     pub(crate) walk: WalkLimits,
 }
 
-impl Default for PollOptions {
-    fn default() -> Self {
-        Self { time: Duration::from_secs(50), until: None, walk: WalkLimits::default() }
+impl PollOptions {
+    pub(crate) fn until(until: Instant) -> Self {
+        Self { until, ending: Ending::default(), walk: WalkLimits::default() }
+    }
+
+    /// Whether the rows of a table may come in any order.
+    pub(crate) const fn any_order(mut self, any_order: bool) -> Self {
+        self.walk.any_order = any_order;
+        self
     }
 }
 
@@ -160,8 +167,7 @@ pub(crate) async fn poll(
     options: &PollOptions,
 ) -> Polled {
     let began = Instant::now();
-    let device_until = began + options.time;
-    let talk = Conversation::new(agent, options.until.map_or(device_until, |until| until.min(device_until)));
+    let talk = Conversation::new(agent, options.until, &options.ending);
     let oids = wanted.gets(manners);
     let (gets, columns) = if manners.two_at_once() {
         tokio::join!(

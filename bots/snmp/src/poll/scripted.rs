@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::agent::{Agent, Binding, SnmpError};
 use crate::oid::Oid;
-use crate::poll::conversation::Conversation;
+use crate::poll::conversation::{Conversation, Ending};
 use crate::value::Value;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +50,7 @@ pub(crate) struct Scripted {
     script: Script,
     has_bulk: bool,
     latency: Duration,
+    ending: Ending,
 }
 
 /// How long all tries of a request take.
@@ -75,6 +76,7 @@ impl Scripted {
             script: Box::new(|_, _, honest| honest),
             has_bulk: true,
             latency: Duration::from_millis(20),
+            ending: Ending::default(),
         }
     }
 
@@ -106,7 +108,7 @@ impl Scripted {
     }
 
     pub(crate) fn talk(&self) -> Conversation<'_> {
-        Conversation::new(self, Instant::now() + Duration::from_secs(3_600))
+        Conversation::new(self, Instant::now() + Duration::from_secs(3_600), &self.ending)
     }
 
     pub(crate) fn log(&self) -> Vec<Request> {

@@ -24,7 +24,11 @@ fn wanted() -> Wanted {
 }
 
 async fn poll_once(agent: &Scripted, wanted: &Wanted, manners: &mut Manners) -> Polled {
-    poll(agent, wanted, manners, &PollOptions::default()).await
+    poll(agent, wanted, manners, &options()).await
+}
+
+fn options() -> PollOptions {
+    PollOptions::until(Instant::now() + Duration::from_secs(50))
 }
 
 #[test]
@@ -119,12 +123,17 @@ async fn a_slow_device_gives_what_it_can_until_its_time_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_run_comes_before_the_devices_own() {
-    let agent = device().scripted(|_, _, _| Err(silence()));
-    let until = Some(Instant::now() + Duration::from_secs(1));
-    let options = PollOptions { until, ..PollOptions::default() };
-    let polled = poll(&agent, &wanted(), &mut Manners::default(), &options).await;
-    assert_eq!(polled.stats.duration, Duration::from_secs(1));
+async fn a_poll_that_is_ended_ends_at_once_with_what_it_has_read() {
+    let (agent, wanted) = (Scripted::table(1, 1_000), Wanted::of(&[walk_of("1.3.9.1.1")]));
+    let (options, mut manners) = (options(), Manners::default());
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        options.ending.now();
+    };
+    let (polled, ()) = tokio::join!(poll(&agent, &wanted, &mut manners, &options), end);
+    assert_eq!(polled.stats.duration, Duration::from_millis(50));
+    assert_eq!(polled.columns[&oid("1.3.9.1.1")].rows.len(), 50);
+    assert_eq!(polled.problems[0].why, "the time for this poll was up");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::agent::SnmpError;
@@ -14,8 +15,8 @@ use crate::poll::conversation::{Answer, Conversation, Failure, means_absent};
 use crate::poll::manners::{BulkManners, Portion};
 use crate::value::Value;
 
-/// What comes after the column's OID: one number for most tables, several for some.
-pub(crate) type Index = Box<[u32]>;
+/// What comes after the column's OID: one number for most tables, an IPv4 address for some, more for few.
+pub(crate) type Index = SmallVec<[u32; 4]>;
 
 /// One cell of a column.
 #[derive(Clone, PartialEq, Debug)]
@@ -232,6 +233,8 @@ impl Walk {
             return;
         }
         manners.answered(portion);
+        let rows = answer.bindings.len().div_ceil(round.len());
+        round.iter().for_each(|&at| self.cursors[at].rows.reserve(rows));
         // More than was asked for is not believed: it does not say which column it belongs to.
         for (n, (oid, value)) in answer.bindings.into_iter().take(portion.size() as usize).enumerate() {
             let cursor = &mut self.cursors[round[n % round.len()]];
@@ -365,36 +368,60 @@ impl Cursor {
             return 0;
         }
         let nothing = value == Value::Nothing;
-        let index = match oid.index_below(&self.column) {
-            // endOfMibView carries the name that was asked for.
-            Some(_) if nothing && oid <= self.last => None,
-            index => index,
+        let index = match self.judge(&oid, nothing, limits) {
+            Verdict::Row(index) => index,
+            Verdict::End(stop) => {
+                self.end = Some(stop);
+                return 0;
+            }
         };
-        let Some(index) = index else {
-            self.end = Some(None);
-            return 0;
-        };
-        let out_of_turn = match &mut self.seen {
-            None if oid == self.last => Some(Stop::Again(oid.clone())),
-            None if oid < self.last => Some(Stop::Disorder { before: self.last.clone(), after: oid.clone() }),
-            Some(seen) => (!seen.insert(index.into())).then(|| Stop::Circle(oid.clone())),
-            None => None,
-        };
-        let stop = out_of_turn.or((self.steps >= limits.rows).then_some(Stop::TooManyRows(limits.rows)));
-        if let Some(stop) = stop {
-            self.end = Some(Some(stop));
-            return 0;
-        }
         self.steps += 1;
         let content = if let Value::Bytes(bytes) = &value { bytes.len() } else { 0 };
         let size = size_of::<Row>() + size_of_val(index) + content;
         // A hole: the agent knows of the row but has no value for it.
         if !nothing {
-            self.rows.push(Row { index: index.into(), value, received });
+            self.rows.push(Row { index: Index::from_slice(index), value, received });
         }
         self.last = oid;
         size
     }
+
+    fn judge<'a>(&mut self, oid: &'a Oid, nothing: bool, limits: &WalkLimits) -> Verdict<'a> {
+        let order = oid.cmp(&self.last);
+        let index = match oid.index_below(&self.column) {
+            // endOfMibView carries the name that was asked for.
+            Some(_) if nothing && order.is_le() => None,
+            index => index,
+        };
+        // What comes after the column's end comes after its last row: an agent that goes back out of the column may
+        // have left rows out.
+        let out_of_turn = match (&mut self.seen, index) {
+            (None, None) if nothing => None,
+            (None, _) if order.is_eq() => Some(Stop::Again(oid.clone())),
+            (None, _) if order.is_lt() => {
+                Some(Stop::Disorder { before: self.last.clone(), after: oid.clone() })
+            }
+            (Some(seen), Some(index)) => {
+                (!seen.insert(Index::from_slice(index))).then(|| Stop::Circle(oid.clone()))
+            }
+            _ => None,
+        };
+        match (index, out_of_turn) {
+            (Some(_), None) if self.steps >= limits.rows => {
+                Verdict::End(Some(Stop::TooManyRows(limits.rows)))
+            }
+            (Some(index), None) => Verdict::Row(index),
+            (_, out_of_turn) => Verdict::End(out_of_turn),
+        }
+    }
+}
+
+/// What an object means to a column.
+enum Verdict<'a> {
+    /// A row with this index.
+    Row(&'a [u32]),
+    /// The end, and why it may not be the end of the table.
+    End(Option<Stop>),
 }
 
 #[cfg(test)]

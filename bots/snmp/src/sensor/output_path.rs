@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use grafoleancollector::Path;
 
-use crate::sensor::slug::slugify;
+use crate::sensor::slug::{is_slug, slugify};
 
 /// A compiled template of letters, digits, `_`, `-`, dots, `{$n}` for the sensor's values and `{$index}` for the
 /// row's index.
@@ -153,9 +153,20 @@ impl OutputPath {
     pub fn render<'t>(
         &self,
         index: Option<&[u32]>,
-        mut text_of: impl FnMut(usize) -> Option<Cow<'t, str>>,
+        text_of: impl FnMut(usize) -> Option<Cow<'t, str>>,
     ) -> Result<String, RenderError> {
         let mut path = String::new();
+        self.render_onto(&mut path, index, text_of)?;
+        Ok(path)
+    }
+
+    /// As [`render`](Self::render), behind what `path` holds already. After an error, `path` may hold a part.
+    pub(crate) fn render_onto<'t>(
+        &self,
+        path: &mut String,
+        index: Option<&[u32]>,
+        mut text_of: impl FnMut(usize) -> Option<Cow<'t, str>>,
+    ) -> Result<(), RenderError> {
         for (at, segment) in self.segments.iter().enumerate() {
             if at > 0 {
                 path.push('.');
@@ -165,9 +176,14 @@ impl OutputPath {
                 match piece {
                     Piece::Text(text) => path.push_str(text),
                     Piece::Value(n) => {
-                        path.push_str(&slugify(&text_of(*n).ok_or(RenderError::NoValue { n: *n })?));
+                        let text = text_of(*n).ok_or(RenderError::NoValue { n: *n })?;
+                        if is_slug(&text) {
+                            path.push_str(&text);
+                        } else {
+                            path.push_str(&slugify(&text));
+                        }
                     }
-                    Piece::Index => push_index(&mut path, index.ok_or(RenderError::NoIndex)?),
+                    Piece::Index => push_index(path, index.ok_or(RenderError::NoIndex)?),
                 }
                 if path.len() > Path::MAX_BYTES {
                     return Err(RenderError::TooLong);
@@ -179,7 +195,7 @@ impl OutputPath {
                 });
             }
         }
-        Ok(path)
+        Ok(())
     }
 
     /// Which values it uses: 1 for `{$1}`; in order, each once.
@@ -194,10 +210,18 @@ impl OutputPath {
         &self.used
     }
 
-    /// Whether rows can have different paths at all: it uses the index, or a value.
+    /// Whether rows of different indexes always have different paths: the index has a segment to itself.
+    ///
+    /// ```
+    /// use grafolean_snmp_bot::OutputPath;
+    /// assert!(OutputPath::compile("disk.{$index}.{$1}", 1)?.tells_rows_apart());
+    /// // Row 1 of a disk "11" and row 11 of a disk "1".
+    /// assert!(!OutputPath::compile("disk.{$index}{$1}", 1)?.tells_rows_apart());
+    /// # Ok::<(), grafolean_snmp_bot::OutputPathError>(())
+    /// ```
     #[must_use]
     pub fn tells_rows_apart(&self) -> bool {
-        pieces(&self.segments).any(|piece| !matches!(piece, Piece::Text(_)))
+        self.segments.iter().any(|segment| matches!(&**segment, [Piece::Index]))
     }
 }
 

@@ -23,6 +23,15 @@ pub fn slugify(text: &str) -> String {
     joined(&decoded(transliterated(text)))
 }
 
+/// Whether a text is its own slug, as most names of interfaces are.
+pub(super) fn is_slug(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        && bytes.first() != Some(&b'-')
+        && bytes.last() != Some(&b'-')
+        && bytes.windows(2).all(|pair| pair != b"--")
+}
+
 /// ASCII in place of what is not. A quote becomes a dash here, but one that comes of a letter (`Ь` is `'`) or a
 /// reference vanishes later.
 fn transliterated(text: &str) -> String {

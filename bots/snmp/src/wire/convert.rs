@@ -24,7 +24,7 @@ pub(super) fn value(value: async_snmp::Value) -> Value {
         Theirs::TimeTicks(ticks) => Value::TimeTicks(ticks),
         Theirs::OctetString(bytes) | Theirs::Nsap(bytes) => Value::Bytes(bytes.into()),
         Theirs::Opaque(bytes) => opaque(&bytes).unwrap_or_else(|| Value::Bytes(bytes.into())),
-        Theirs::ObjectIdentifier(object) => Value::Oid(oid(&object)),
+        Theirs::ObjectIdentifier(object) => Value::Oid(oid(&object).into()),
         Theirs::IpAddress(address) => Value::Address(address.into()),
         Theirs::Unknown { data, .. } => Value::Bytes(data.into()),
         // Null, noSuchObject, noSuchInstance, endOfMibView.
@@ -55,21 +55,17 @@ fn signed(content: &[u8]) -> Option<i64> {
     (content.len() <= 8).then(|| content.iter().fold(start, |value, byte| value << 8 | i64::from(*byte)))
 }
 
-/// An error that is no timeout. `first` is the place of the request's first object among those asked for.
-pub(super) fn error(error: &Error, first: usize) -> SnmpError {
+/// An error that is neither a timeout nor a report.
+pub(super) fn error(error: &Error) -> SnmpError {
     match error.exchange_source() {
         Error::Snmp { status: ErrorStatus::TooBig, .. } | Error::OutboundMessageTooLarge { .. } => {
             SnmpError::TooBig
         }
         Error::Snmp { status, index, .. } => {
             let index = usize::try_from(*index).ok().filter(|index| *index > 0);
-            SnmpError::Agent { status: status.to_string(), index: index.map(|index| first + index) }
-        }
-        Error::Network { target, source } if source.kind() == std::io::ErrorKind::ConnectionRefused => {
-            SnmpError::Unreachable(format!("port {} is closed: nothing answers SNMP there", target.port()))
+            SnmpError::Agent { status: status.to_string(), index }
         }
         Error::Network { source, .. } => SnmpError::Unreachable(source.to_string()),
-        Error::Report { status, .. } => SnmpError::Credential(format!("the agent reports: {status}")),
         Error::Auth { .. } => SnmpError::Transport("an answer that is too old or not authentic".to_owned()),
         Error::MalformedResponse { .. } => {
             SnmpError::Transport("an answer to another request, or to another user".to_owned())
@@ -97,7 +93,7 @@ mod tests {
             (Theirs::Counter64(u64::MAX), Value::Counter64(u64::MAX)),
             (Theirs::TimeTicks(5), Value::TimeTicks(5)),
             (Theirs::OctetString("a\0b".into()), Value::Bytes(b"a\0b".to_vec())),
-            (Theirs::ObjectIdentifier(object), Value::Oid(Oid::new([1, 3, 6]))),
+            (Theirs::ObjectIdentifier(object), Value::Oid(Oid::new([1, 3, 6]).into())),
             (Theirs::IpAddress([10, 0, 0, 1]), Value::Address(Ipv4Addr::new(10, 0, 0, 1))),
             (Theirs::Null, Value::Nothing),
             (Theirs::NoSuchObject, Value::Nothing),

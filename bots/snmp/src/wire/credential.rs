@@ -24,6 +24,7 @@ pub struct Credential {
     pub(super) max_repetitions: Option<u32>,
     pub(super) context: String,
     pub(super) accept_any_source: bool,
+    pub(super) any_order: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -66,9 +67,12 @@ pub struct Tuning {
     /// Whether answers may come from another address than was asked: no. A device with several addresses may need
     /// it; it makes forging easier.
     pub accept_any_source: Option<bool>,
+    /// Whether the rows of a table may come in any order, as long as none comes twice: no. Agents that do not sort
+    /// need it; a walk that goes round in circles is noticed later then.
+    pub any_order: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[allow(non_snake_case, reason = "Grafolean's names")]
 struct Fields {
     version: Option<String>,
@@ -85,6 +89,7 @@ struct Fields {
     max_repetitions: Option<u32>,
     context: Option<String>,
     accept_any_source: Option<bool>,
+    any_order: Option<bool>,
 }
 
 const PORT: u16 = 161;
@@ -121,6 +126,48 @@ impl Credential {
         Ok(Self::new(Access::V2c(community_of(Some(community.into()))?)))
     }
 
+    /// SNMPv3 with a user. `auth` and `privacy` are a protocol, by any of its names, and its pass phrase; without both
+    /// the level is noAuthNoPriv. There is no privacy without authentication.
+    ///
+    /// ```
+    /// use grafolean_snmp_bot::wire::Credential;
+    /// let auth = ("SHA-256", "authentic-secret".to_owned());
+    /// assert!(Credential::v3("carol", Some(auth), Some(("AES", "private-secret".to_owned()))).is_ok());
+    ///
+    /// let wrong = Credential::v3("carol", Some(("SHA", "short".to_owned())), None).unwrap_err();
+    /// assert!(wrong.starts_with("snmpv3_authKey: expected at least 8 bytes"));
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is empty or too long, a protocol is unknown, or a pass phrase is too short: one line that names
+    /// Grafolean's field.
+    pub fn v3(
+        user: impl Into<String>,
+        auth: Option<(&str, String)>,
+        privacy: Option<(&str, String)>,
+    ) -> Result<Self, String> {
+        let level = match (&auth, &privacy) {
+            (None, None) => "noAuthNoPriv",
+            (Some(_), None) => "authNoPriv",
+            (_, Some(_)) => "authPriv",
+        };
+        let split = |pair: Option<(&str, String)>| {
+            pair.map_or((None, None), |(protocol, phrase)| (Some(protocol.to_owned()), Some(phrase)))
+        };
+        let ((auth_protocol, auth_key), (priv_protocol, priv_key)) = (split(auth), split(privacy));
+        Fields {
+            version: Some("snmpv3".to_owned()),
+            snmpv3_securityName: Some(user.into()),
+            snmpv3_securityLevel: Some(level.to_owned()),
+            snmpv3_authProtocol: auth_protocol,
+            snmpv3_authKey: auth_key,
+            snmpv3_privProtocol: priv_protocol,
+            snmpv3_privKey: priv_key,
+            ..Fields::default()
+        }
+        .try_into()
+    }
+
     fn new(access: Access) -> Self {
         let (timeout, retries) = (TIMEOUT, RETRIES);
         let context = String::new();
@@ -132,6 +179,7 @@ impl Credential {
             max_repetitions: None,
             context,
             accept_any_source: false,
+            any_order: false,
         }
     }
 
@@ -140,7 +188,8 @@ impl Credential {
     /// # Errors
     /// If a value is out of range: one line that names the field.
     pub fn tuned(mut self, tuning: &Tuning) -> Result<Self, String> {
-        let Tuning { port, timeout, retries, max_repetitions, context, accept_any_source } = tuning;
+        let Tuning { port, timeout, retries, max_repetitions, context, accept_any_source, any_order } =
+            tuning;
         if let &Some(port) = port {
             within("port", &port, &(1..=u16::MAX))?;
             self.port = port;
@@ -164,6 +213,7 @@ impl Credential {
             self.context.clone_from(context);
         }
         self.accept_any_source = accept_any_source.unwrap_or(self.accept_any_source);
+        self.any_order = any_order.unwrap_or(self.any_order);
         Ok(self)
     }
 
@@ -189,6 +239,12 @@ impl Credential {
     #[must_use]
     pub fn max_repetitions(&self) -> Option<u32> {
         self.max_repetitions
+    }
+
+    /// Whether the rows of a table may come in any order.
+    #[must_use]
+    pub fn any_order(&self) -> bool {
+        self.any_order
     }
 
     /// Whether the version has GETBULK.
@@ -241,7 +297,8 @@ impl TryFrom<Fields> for Credential {
             }
             _ => return Err("version: expected snmpv1, snmpv2c or snmpv3".to_owned()),
         };
-        let Fields { port, timeout, retries, max_repetitions, context, accept_any_source, .. } = fields;
+        let Fields { port, timeout, retries, max_repetitions, context, .. } = fields;
+        let Fields { accept_any_source, any_order, .. } = fields;
         Self::new(access).tuned(&Tuning {
             port,
             timeout,
@@ -249,6 +306,7 @@ impl TryFrom<Fields> for Credential {
             max_repetitions,
             context,
             accept_any_source,
+            any_order,
         })
     }
 }
@@ -361,10 +419,10 @@ mod tests {
         assert_eq!((credential.port(), credential.retries(), credential.has_bulk()), (161, 3, true));
         let credential = read(
             r#"{"version":"snmpv1","snmpv12_community":"a\u0000b","port":1161,"timeout":0.5,"retries":0,
-                "max_repetitions":7,"accept_any_source":true,"snmpv3_authKey":"short","colour":"red"}"#,
+                "max_repetitions":7,"accept_any_source":true,"any_order":true,"snmpv3_authKey":"short","colour":"red"}"#,
         )
         .unwrap();
-        assert!(!credential.has_bulk() && credential.accept_any_source);
+        assert!(!credential.has_bulk() && credential.accept_any_source && credential.any_order());
         assert_eq!((credential.port(), credential.timeout()), (1161, Duration::from_millis(500)));
         assert_eq!((credential.retries(), credential.max_repetitions()), (0, Some(7)));
     }

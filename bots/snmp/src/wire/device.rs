@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_snmp::{Client, Error, ErrorStatus, VarBind};
@@ -39,13 +38,13 @@ enum Operation {
 }
 
 /// What one request of some objects came to.
-struct Asked {
-    /// Which of them were answered, with what.
-    answered: Vec<(Range<usize>, Vec<VarBind>)>,
+enum Asked {
+    Answered(Vec<VarBind>),
+    TooBig,
     /// This one is not there; the others were not answered because of it (SNMPv1).
-    missing: Option<usize>,
+    Missing(usize),
     /// The agent does not say which one is not there.
-    one_is_missing: Option<Range<usize>>,
+    OneIsMissing,
 }
 
 #[async_trait]
@@ -67,7 +66,7 @@ impl Agent for Device {
         let wanted = convert::oids_to_library(oids);
         let wanted = &wanted;
         let answer = session.ask(|client| async move { client.get_bulk(wanted, 0, rows).await }).await;
-        let mut bindings = answer.map_err(|failure| failure.into_error(0))?;
+        let mut bindings = answer.map_err(Failure::into_error)?;
         if bindings.is_empty() && !oids.is_empty() && rows > 0 {
             return Err(without_values());
         }
@@ -90,10 +89,10 @@ fn without_values() -> SnmpError {
 }
 
 impl Failure {
-    fn into_error(self, first: usize) -> SnmpError {
+    fn into_error(self) -> SnmpError {
         match self {
             Self::Snmp(error) => error,
-            Self::Library(error) => convert::error(&error, first),
+            Self::Library(error) => convert::error(&error),
         }
     }
 }
@@ -117,28 +116,24 @@ impl Device {
     async fn each(&self, operation: Operation, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
         let session = self.session()?;
         let mut answers: Vec<Option<Binding>> = vec![None; oids.len()];
-        let mut most = session.most_objects();
+        let mut most = oids.len();
         let mut open: Vec<usize> = (0..oids.len()).collect();
         while !open.is_empty() {
             let batch: Vec<usize> = open.iter().copied().take(most).collect();
             let wanted: Vec<Oid> = batch.iter().map(|&n| oids[n].clone()).collect();
             let asked = session.ask(|client| ask(client, operation, convert::oids_to_library(&wanted))).await;
-            let asked = asked.map_err(|failure| place(failure.into_error(0), &batch))?;
-            for (range, bindings) in asked.answered {
-                if range.len() < batch.len() {
-                    session.too_big_above(range.len());
+            match asked.map_err(|failure| place(failure.into_error(), &batch))? {
+                Asked::Answered(bindings) => {
+                    for (n, binding) in batch.iter().zip(pair(operation, &wanted, bindings)?) {
+                        answers[*n] = Some(binding);
+                    }
                 }
-                let found = pair(operation, &wanted[range.clone()], bindings)?;
-                for (n, binding) in batch[range].iter().zip(found) {
-                    answers[*n] = Some(binding);
+                Asked::TooBig => return Err(SnmpError::TooBig),
+                Asked::Missing(missing) => {
+                    let n = batch[missing];
+                    answers[n] = Some((oids[n].clone(), Value::Nothing));
                 }
-            }
-            if let Some(missing) = asked.missing {
-                let n = batch[missing];
-                answers[n] = Some((oids[n].clone(), Value::Nothing));
-            }
-            if asked.one_is_missing.is_some() {
-                most = 1;
+                Asked::OneIsMissing => most = 1,
             }
             open.retain(|n| answers[*n].is_none());
         }
@@ -162,40 +157,30 @@ async fn ask(
     operation: Operation,
     oids: Vec<async_snmp::Oid>,
 ) -> Result<Asked, Box<Error>> {
-    // The library halves what is too big.
     let mut chunks = match operation {
         Operation::Get => client.get_many_chunks(&oids)?,
         Operation::GetNext => client.get_next_many_chunks(&oids)?,
     };
-    let mut asked = Asked { answered: Vec::new(), missing: None, one_is_missing: None };
-    while let Some(chunk) = chunks.next().await {
-        let failed = match chunk {
-            Ok(chunk) => {
-                asked.answered.push((chunk.request_range, chunk.response.varbinds));
-                continue;
+    // The library halves what is too big until a part is answered. Who asked shall halve it, who remembers what fits:
+    // the first part shows that it is necessary, and the others are not asked for.
+    let failed = match chunks.next().await {
+        None => return Ok(Asked::Answered(Vec::new())),
+        Some(Ok(chunk)) if chunk.request_range.len() < oids.len() => return Ok(Asked::TooBig),
+        Some(Ok(chunk)) => return Ok(Asked::Answered(chunk.response.varbinds)),
+        Some(Err(failed)) => failed,
+    };
+    match failed.source.exchange_source() {
+        Error::Snmp { .. } if failed.failed_request_range.len() < oids.len() => Ok(Asked::TooBig),
+        Error::Snmp { status: ErrorStatus::NoSuchName, index, .. } => {
+            let place = usize::try_from(*index).unwrap_or(0).wrapping_sub(1);
+            match oids.len() {
+                1 => Ok(Asked::Missing(0)),
+                all if place < all => Ok(Asked::Missing(place)),
+                _ => Ok(Asked::OneIsMissing),
             }
-            Err(failed) => failed,
-        };
-        let range = failed.failed_request_range;
-        let mut source = failed.source;
-        match source.as_mut() {
-            Error::Snmp { status: ErrorStatus::NoSuchName, index, .. } => {
-                let place = usize::try_from(*index).unwrap_or(0).wrapping_add(range.start).wrapping_sub(1);
-                match range.len() {
-                    1 => asked.missing = Some(range.start),
-                    _ if range.contains(&place) => asked.missing = Some(place),
-                    _ => asked.one_is_missing = Some(range),
-                }
-                return Ok(asked);
-            }
-            Error::Snmp { index, .. } if *index > 0 => {
-                *index = index.saturating_add(u32::try_from(range.start).unwrap_or(0));
-            }
-            _ => {}
         }
-        return Err(source);
+        _ => Err(failed.source),
     }
-    Ok(asked)
 }
 
 /// One binding for each object.

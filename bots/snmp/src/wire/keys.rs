@@ -1,6 +1,6 @@
 //! SNMPv3 keys: derived once for each pair of passwords, however many devices share them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +40,17 @@ impl KeyCache {
             derived.map_err(|_| SnmpError::Credential("the keys were not derived".to_owned()))?
         });
         keys.await.cloned()
+    }
+
+    /// Forgets all others.
+    pub(super) fn keep(&self, used: &HashSet<&Passwords>) {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|passwords, _| used.contains(passwords));
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

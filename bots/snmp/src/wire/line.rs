@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_snmp::{
     Candidate, Error, ReceiveLimits, RequestRegistration, Result, Transport, UDP_RECEIVE_LIMITS,
 };
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::notes::Notes;
 use super::pending::{Arrival, Asked};
@@ -16,6 +17,8 @@ use super::socket::Family;
 
 /// What fits into an Ethernet frame. Answers may be longer.
 const LONGEST_REQUEST: usize = 1472;
+/// From a refused try to the next one, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A device on a shared socket.
 #[derive(Clone, Debug)]
@@ -57,8 +60,15 @@ impl Transport for Line {
         F: FnMut(Bytes, SocketAddr) -> Result<Candidate<T>> + Send,
     {
         Self::fits(datagram)?;
-        let (request_id, deadline, began) =
-            (registration.request_id(), registration.deadline(), Instant::now());
+        let request_id = registration.request_id();
+        let patience = registration.deadline().saturating_duration_since(Instant::now());
+        if let Some(refused) = self.notes.last_refused()
+            && self.family.pending().is_retry(&registration)
+        {
+            // Somebody may be about to listen there again.
+            sleep_until(refused + patience.min(LONGEST_PAUSE)).await;
+        }
+        let began = Instant::now();
         let asked = Asked {
             target: self.target,
             accept_any_source: self.accept_any_source,
@@ -68,6 +78,8 @@ impl Transport for Line {
         let counters = self.family.counters();
         let waiting = self.family.pending().register(registration, &asked, counters);
         let mut waiting = waiting.ok_or_else(|| Error::RequestIdInUse { request_id }.boxed())?;
+        let unanswered =
+            || Error::Timeout { target: self.target, elapsed: began.elapsed(), retries: 0 }.boxed();
         let exchange = async {
             self.send(datagram).await?;
             loop {
@@ -76,15 +88,15 @@ impl Transport for Line {
                         Candidate::Accept(answer) => return Ok(answer),
                         Candidate::Reject => counters.unexpected.add(),
                     },
-                    Arrival::Refused(kind) => return Err(self.network(kind.into())),
+                    // No reason to give up as long as there are tries: an agent that restarts is away for a moment.
+                    Arrival::Refused => return Err(unanswered()),
                 }
             }
         };
-        let result = timeout_at(deadline, exchange).await.unwrap_or_else(|_| {
-            Err(Error::Timeout { target: self.target, elapsed: began.elapsed(), retries: 0 }.boxed())
-        });
+        let result = timeout_at(began + patience, exchange).await.unwrap_or_else(|_| Err(unanswered()));
         if result.is_ok() {
             counters.answers.add();
+            counters.round_trips.observe(began.elapsed());
             (0..waiting.answered()).for_each(|_| counters.unexpected.add());
         }
         result

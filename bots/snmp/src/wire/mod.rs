@@ -22,7 +22,7 @@
 //! | `stats` | what is counted |
 //!
 //! The library encodes, decodes, authenticates, encrypts and tries again. The sockets are ours because of what a
-//! monitor must know and the library's do not tell: a closed port at once instead of after all tries, an answer that
+//! monitor must know and the library's do not tell: a closed port instead of mere silence, an answer that
 //! came from elsewhere, late answers, what the kernel dropped; and because its request ids are one counter, so that
 //! a device could guess the ids of the others.
 
@@ -39,24 +39,33 @@ mod session;
 mod socket;
 mod stats;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use credential::{Credential, Tuning};
 pub use device::Device;
 pub use stats::WireStats;
 
+use grafoleancollector::Finding;
+use grafoleancollector::telemetry::{Histogram, Throttle};
 use keys::KeyCache;
 use session::Session;
 use socket::Family;
 use stats::Counters;
+use tokio::time::Instant;
 
 /// Devices with their credentials that are remembered: a few kB each.
 const MOST_SESSIONS: usize = 50_000;
+
+/// Devices whose engine was replaced that the log names: a forger may make us believe it as often as he likes.
+const LINES_PER_MINUTE: u32 = 10;
+
+/// What answers of a thousand devices at once take.
+const ENOUGH_BUFFER: usize = 1 << 20;
 
 /// No socket could be opened.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +84,10 @@ pub struct Wire {
     v4: Option<Arc<Family>>,
     v6: Option<Arc<Family>>,
     keys: Arc<KeyCache>,
+    said: Arc<Throttle>,
     counters: Arc<Counters>,
     sessions: Mutex<Sessions>,
-    uses: AtomicU64,
+    opened: Instant,
     most_sessions: usize,
 }
 
@@ -109,9 +119,16 @@ impl Wire {
         if v4.is_none() && v6.is_none() {
             return Err(WireError::NoFamily);
         }
-        let (keys, sessions_map) = (Arc::default(), Mutex::default());
-        let most_sessions = sessions.max(1);
-        Ok(Self { v4, v6, keys, counters, sessions: sessions_map, uses: AtomicU64::new(0), most_sessions })
+        Ok(Self {
+            v4,
+            v6,
+            keys: Arc::default(),
+            said: Arc::new(Throttle::new(LINES_PER_MINUTE, Duration::from_secs(60))),
+            counters,
+            sessions: Mutex::default(),
+            opened: Instant::now(),
+            most_sessions: sessions.max(1),
+        })
     }
 
     /// A device that is asked with this credential; nothing is sent yet. The same target with an equal credential is
@@ -140,18 +157,63 @@ impl Wire {
                 if sessions.len() >= self.most_sessions {
                     forget_oldest(&mut sessions);
                 }
-                let (credential, keys) = (Arc::clone(credential), Arc::clone(&self.keys));
-                let session = Arc::new(Session::new(target, credential, Arc::clone(family), keys));
+                let (credential, family) = (Arc::clone(credential), Arc::clone(family));
+                let (keys, said) = (Arc::clone(&self.keys), Arc::clone(&self.said));
+                let session = Arc::new(Session::new(target, credential, family, keys, said));
                 sessions.insert(key, Arc::clone(&session));
                 session
             }
         };
-        session.used(self.uses.fetch_add(1, Relaxed));
+        session.used(self.now());
         session
+    }
+
+    /// Forgets the devices that nobody wanted to ask for so long, and the keys that only they needed: what was asked
+    /// with a credential that has been replaced.
+    pub fn forget_unused(&self, age: Duration) {
+        let mut sessions = self.sessions();
+        let (before, now) = (sessions.len(), self.now());
+        let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+        sessions.retain(|_, session| now.saturating_sub(session.last_used()) < age);
+        if sessions.len() < before {
+            let passwords = sessions.keys().filter_map(|(_, asked)| asked.user()?.passwords.as_ref());
+            self.keys.keep(&passwords.collect::<HashSet<_>>());
+        }
+    }
+
+    /// Microseconds since it was opened.
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the sockets are, for `check`.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let finding = |name: &str, family: &Option<Arc<Family>>| match family {
+            None => {
+                Finding::doubtful("snmp", format_args!("{name}: no socket; this host seems not to have it"))
+            }
+            Some(family) => {
+                let bytes = family.receive_buffer();
+                let text = format!("{name}: UDP socket, receive buffer {} KiB", bytes / 1024);
+                if bytes < ENOUGH_BUFFER {
+                    let more =
+                        "answers of thousands of devices may not fit: raise the sysctl net.core.rmem_max";
+                    Finding::doubtful("snmp", format_args!("{text}; {more}"))
+                } else {
+                    Finding::good("snmp", text)
+                }
+            }
+        };
+        vec![finding("IPv4", &self.v4), finding("IPv6", &self.v6)]
+    }
+
+    /// How long answers took, in seconds.
+    pub(crate) fn round_trips(&self) -> &Histogram {
+        &self.counters.round_trips
     }
 
     /// What happened since it was opened.
@@ -182,5 +244,41 @@ impl WithZone for SocketAddr {
             address.set_scope_id(other.scope_id());
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Agent;
+    use crate::oid::Oid;
+
+    #[tokio::test]
+    async fn sessions_and_keys_of_replaced_credentials_are_forgotten() {
+        let wire = Wire::open().unwrap();
+        let (target, tuning) = (
+            "127.0.0.1:9".parse().unwrap(),
+            Tuning { timeout: Some(0.01), retries: Some(0), ..Tuning::default() },
+        );
+        let credential = |phrase: &str| {
+            let carol = Credential::v3("carol", Some(("SHA", phrase.to_owned())), None);
+            Arc::new(carol.unwrap().tuned(&tuning).unwrap())
+        };
+        for phrase in ["an old phrase", "a new phrase"] {
+            // Nobody answers there.
+            let asked = wire.agent(target, &credential(phrase)).get(&[Oid::new([1, 3])]).await;
+            assert!(asked.is_err());
+        }
+        assert_eq!((wire.stats().sessions, wire.keys.len()), (2, 2));
+        wire.forget_unused(Duration::from_secs(3_600));
+        assert_eq!((wire.stats().sessions, wire.keys.len()), (2, 2), "both were used just now");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let used_again = wire.agent(target, &credential("a new phrase"));
+        // Between this and the old one.
+        wire.forget_unused(Duration::from_millis(20));
+        assert!(wire.stats().sessions <= 1 && wire.keys.len() <= 1);
+        wire.forget_unused(Duration::ZERO);
+        assert_eq!((wire.stats().sessions, wire.keys.len()), (0, 0));
+        assert!(used_again.get(&[Oid::new([1, 3])]).await.is_err(), "who holds one may go on");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,13 +66,13 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Inbox {
     candidates: VecDeque<(Bytes, SocketAddr)>,
-    refused: Option<io::ErrorKind>,
+    refused: bool,
 }
 
 /// What a try wakes up for.
 pub(super) enum Arrival {
     Candidate(Bytes, SocketAddr),
-    Refused(io::ErrorKind),
+    Refused,
 }
 
 /// A try under way; when it is dropped, its answer is late.
@@ -114,6 +113,12 @@ impl Pending {
         }
     }
 
+    /// Whether such a request was tried before. SNMPv3 has a new id for each try, and says which ones there were.
+    pub(super) fn is_retry(&self, registration: &RequestRegistration) -> bool {
+        !registration.aliases().is_empty()
+            || locked(&self.table).given_up.contains(&registration.request_id())
+    }
+
     /// Registers a try; None when one of its ids is taken.
     pub(super) fn register(
         &self,
@@ -138,7 +143,6 @@ impl Pending {
         if slot.ids().any(|id| table.waiting.contains_key(&id)) {
             return None;
         }
-        // SNMPv3 has a new id for each try, and says which ones there were before.
         let mut retry = !slot.registration.aliases().is_empty();
         for id in slot.ids() {
             table.waiting.insert(id, Arc::clone(&slot));
@@ -188,9 +192,10 @@ impl Pending {
     }
 
     /// Some requests to this address were refused.
-    pub(super) fn refuse(&self, target: SocketAddr, kind: io::ErrorKind) {
+    pub(super) fn refuse(&self, target: SocketAddr) {
         for slot in self.to(target) {
-            locked(&slot.inbox).refused = Some(kind);
+            slot.notes.refused();
+            locked(&slot.inbox).refused = true;
             slot.arrived.notify_one();
         }
     }
@@ -223,8 +228,8 @@ impl Waiting<'_> {
                 if let Some((datagram, source)) = inbox.candidates.pop_front() {
                     return Arrival::Candidate(datagram, source);
                 }
-                if let Some(kind) = inbox.refused.take() {
-                    return Arrival::Refused(kind);
+                if std::mem::take(&mut inbox.refused) {
+                    return Arrival::Refused;
                 }
             }
             self.slot.arrived.notified().await;
@@ -275,7 +280,8 @@ mod tests {
         let target: SocketAddr = "127.0.0.1:161".parse().unwrap();
         let notes = Arc::<Notes>::default();
         let asked = Asked { target, accept_any_source: false, request: &[], notes: &notes };
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        let began = tokio::time::Instant::now();
+        let deadline = began + std::time::Duration::from_secs(60);
         let waiting = pending.register(RequestRegistration::v3(258, deadline), &asked, &counters).unwrap();
         // An SNMPv3 report of an unknown engine, in answer to request 258.
         let report = [
@@ -286,7 +292,7 @@ mod tests {
         ]
         .concat();
         pending.deliver(&report, target, &counters);
-        assert!(notes.get().engine_replaced());
+        assert!(notes.since(began).engine_replaced());
         for n in 0..200_000u64 {
             let mut datagram = report.clone();
             let mut random = pending.ids.key.hash_one(n);

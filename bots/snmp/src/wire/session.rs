@@ -1,11 +1,13 @@
 //! What is remembered of a device that is asked with one credential.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_snmp::{Auth, Client, ClientBuilder, DecodeConfig, Error, Retry, UsmConfig};
+use grafoleancollector::telemetry::Throttle;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::credential::{Access, Credential};
@@ -26,11 +28,12 @@ pub(super) struct Session {
     credential: Arc<Credential>,
     family: Arc<Family>,
     keys: Arc<KeyCache>,
+    said: Arc<Throttle>,
     notes: Arc<Notes>,
     client: Mutex<Arc<OnceCell<Client<Line>>>>,
     timeouts_in_a_row: AtomicU32,
-    /// How many objects fit into an answer, as far as tooBig has told.
-    most_objects: AtomicUsize,
+    /// How often another engine was found at its place.
+    replaced: AtomicU32,
     last_used: AtomicU64,
 }
 
@@ -46,16 +49,18 @@ impl Session {
         credential: Arc<Credential>,
         family: Arc<Family>,
         keys: Arc<KeyCache>,
+        said: Arc<Throttle>,
     ) -> Self {
         Self {
             target,
             credential,
             family,
             keys,
+            said,
             notes: Arc::default(),
             client: Mutex::default(),
             timeouts_in_a_row: AtomicU32::new(0),
-            most_objects: AtomicUsize::new(NO_SPLIT),
+            replaced: AtomicU32::new(0),
             last_used: AtomicU64::new(0),
         }
     }
@@ -68,22 +73,15 @@ impl Session {
         self.last_used.load(Relaxed)
     }
 
-    pub(super) fn most_objects(&self) -> usize {
-        self.most_objects.load(Relaxed)
-    }
-
-    /// An answer to more objects than these did not fit.
-    pub(super) fn too_big_above(&self, objects: usize) {
-        self.most_objects.fetch_min(objects.max(1), Relaxed);
-    }
-
     /// Asks; when the agent turns out to be another one than before, asks again as a stranger.
     pub(super) async fn ask<T, F: Future<Output = Result<T, Box<Error>>>>(
         &self,
         mut request: impl FnMut(Client<Line>) -> F,
     ) -> Result<T, Failure> {
-        let mut met_again = false;
+        let (began, mut met_again) = (Instant::now(), false);
+        let counters = self.family.counters();
         loop {
+            let replaced_before = self.replaced.load(Relaxed);
             let client = self.client().await.map_err(Failure::Snmp)?;
             let error = match request(client).await {
                 Ok(answer) => {
@@ -92,34 +90,54 @@ impl Session {
                 }
                 Err(error) => error,
             };
-            let &Error::Timeout { elapsed: after, .. } = error.exchange_source() else {
-                if matches!(error.exchange_source(), Error::Snmp { .. }) {
+            let (after, report) = match error.exchange_source() {
+                Error::Timeout { elapsed, .. } => (*elapsed, None),
+                // Nothing proves that it is the device's: as good as silence, with a hint.
+                Error::Report { status, .. } => (began.elapsed(), Some(status.to_string())),
+                Error::Snmp { .. } => {
                     self.answered();
+                    return Err(Failure::Library(error));
                 }
-                return Err(Failure::Library(error));
+                _ => {
+                    counters.failed.add();
+                    return Err(Failure::Library(error));
+                }
             };
             let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
-            let (noted, user) = (self.notes.get(), self.credential.user());
-            if user.is_some() && noted.engine_replaced() && !met_again {
-                info!(target = %self.target, "the SNMPv3 engine of the device was replaced");
-                self.forget_engine();
+            let (noted, user) = (self.notes.since(began), self.credential.user());
+            if user.is_some() && !met_again {
                 met_again = true;
-                continue;
+                // Another request may have found out first.
+                if self.replaced.load(Relaxed) != replaced_before {
+                    continue;
+                }
+                if noted.engine_replaced() {
+                    self.replaced.fetch_add(1, Relaxed);
+                    if let Some(more) = self.said.say() {
+                        info!("{}: the SNMPv3 engine of the device was replaced{more}", self.target);
+                    }
+                    self.forget_engine();
+                    continue;
+                }
             }
-            self.family.counters().timeouts.add();
-            let passwords = user.and_then(|user| user.passwords.as_ref());
-            let encrypts = passwords.is_some_and(|passwords| passwords.privacy.is_some());
-            let hint = noted.hint(self.target, encrypts);
             if user.is_some() && in_a_row.is_multiple_of(STRANGER_AFTER) {
                 debug!(target = %self.target, "meeting the SNMPv3 engine anew");
                 self.forget_engine();
             }
-            if hint.is_none()
-                && let Some(why) = noted.unreachable_because()
-            {
-                return Err(Failure::Snmp(SnmpError::Unreachable(why.to_owned())));
-            }
-            return Err(Failure::Snmp(SnmpError::Timeout { after, hint }));
+            let passwords = user.and_then(|user| user.passwords.as_ref());
+            let encrypts = passwords.is_some_and(|passwords| passwords.privacy.is_some());
+            let hint = noted.hint(self.target, encrypts, report.as_deref());
+            let reason = noted.nobody_there(self.target, hint.is_some());
+            let counter = match (&reason, &report) {
+                (Some(_), _) => &counters.refused,
+                (None, Some(_)) => &counters.failed,
+                (None, None) => &counters.timeouts,
+            };
+            counter.add();
+            return Err(Failure::Snmp(match reason {
+                Some(why) => SnmpError::Unreachable(why),
+                None => SnmpError::Timeout { after, hint },
+            }));
         }
     }
 

@@ -6,15 +6,18 @@
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::pending::Pending;
 use super::stats::Counters;
@@ -30,42 +33,74 @@ const FOREIGN_SEND_ERRORS: usize = 8;
 /// Until the queue of the network interface is worth another look.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 const FULL_QUEUE_PATIENCE: usize = 1000;
+/// How often it is looked at most what the kernel dropped.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 /// A socket, its requests, and the task that reads it, which ends when this is dropped.
+///
+/// The socket is open from the start, but only the first request makes the runtime watch it: the one in which requests
+/// are made. So an answer wakes who waits for it on the spot, not over in another runtime's threads.
 #[derive(Debug)]
 pub(super) struct Family {
-    shared: Arc<Shared>,
-    receiver: AbortHandle,
+    bound: std::net::UdpSocket,
+    shared: OnceCell<Arc<Shared>>,
+    receiver: OnceLock<AbortHandle>,
+    pending: Arc<Pending>,
+    counters: Arc<Counters>,
     local: SocketAddr,
+    /// What the kernel dropped, and when it was looked at.
+    drops: Arc<AtomicU64>,
+    looked: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     socket: UdpSocket,
-    pending: Pending,
+    pending: Arc<Pending>,
     counters: Arc<Counters>,
 }
 
 impl Drop for Family {
     fn drop(&mut self) {
-        self.receiver.abort();
+        if let Some(receiver) = self.receiver.get() {
+            receiver.abort();
+        }
     }
 }
 
 impl Family {
     /// None when the host does not have this family.
     pub(super) fn open(v6: bool, counters: Arc<Counters>) -> io::Result<Option<Self>> {
-        let socket = match bind(v6) {
-            Ok(socket) => socket,
+        let bound = match bind(v6) {
+            Ok(bound) => bound,
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => {
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        let local = socket.local_addr()?;
-        let shared = Arc::new(Shared { socket, pending: Pending::default(), counters });
-        let receiver = tokio::spawn(keep_receiving(Arc::clone(&shared))).abort_handle();
-        Ok(Some(Self { shared, receiver, local }))
+        let local = bound.local_addr()?;
+        Ok(Some(Self {
+            bound,
+            shared: OnceCell::new(),
+            receiver: OnceLock::new(),
+            pending: Arc::default(),
+            counters,
+            local,
+            drops: Arc::default(),
+            looked: Mutex::default(),
+        }))
+    }
+
+    async fn shared(&self) -> io::Result<&Arc<Shared>> {
+        let begin = async || {
+            let socket = UdpSocket::from_std(self.bound.try_clone()?)?;
+            let (pending, counters) = (Arc::clone(&self.pending), Arc::clone(&self.counters));
+            let shared = Arc::new(Shared { socket, pending, counters });
+            let receiver = tokio::spawn(keep_receiving(Arc::clone(&shared)));
+            self.receiver.get_or_init(|| receiver.abort_handle());
+            Ok(shared)
+        };
+        self.shared.get_or_try_init(begin).await
     }
 
     pub(super) fn local(&self) -> SocketAddr {
@@ -73,17 +108,18 @@ impl Family {
     }
 
     pub(super) fn pending(&self) -> &Pending {
-        &self.shared.pending
+        &self.pending
     }
 
     pub(super) fn counters(&self) -> &Counters {
-        &self.shared.counters
+        &self.counters
     }
 
     pub(super) async fn send(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        let Shared { socket, .. } = &**self.shared().await?;
         let (mut foreign, mut full) = (0, 0);
         loop {
-            let Err(error) = self.shared.socket.try_send_to(datagram, to) else { return Ok(()) };
+            let Err(error) = socket.try_send_to(datagram, to) else { return Ok(()) };
             match error.kind() {
                 ErrorKind::Interrupted => {}
                 // Not by waiting for writability: with an error queue, the first ICMP error makes epoll report the
@@ -104,12 +140,32 @@ impl Family {
         }
     }
 
-    /// How many datagrams the kernel dropped because we did not read them in time.
-    pub(super) fn kernel_drops(&self) -> u64 {
-        let table = if self.local.is_ipv6() { "/proc/self/net/udp6" } else { "/proc/self/net/udp" };
-        let Ok(text) = std::fs::read_to_string(table) else { return 0 };
-        drops_of(&text, self.local.port())
+    /// How many bytes of answers the kernel keeps for us; 0 if it does not say.
+    pub(super) fn receive_buffer(&self) -> usize {
+        SockRef::from(&self.bound).recv_buffer_size().unwrap_or(0)
     }
+
+    /// How many datagrams the kernel had dropped, because we did not read them in time, when somebody asked last: the
+    /// table of all sockets is read meanwhile, which takes long where there are thousands.
+    pub(super) fn kernel_drops(&self) -> u64 {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if looked.is_none_or(|looked| now.duration_since(looked) >= BETWEEN_LOOKS)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            *looked = Some(now);
+            let (drops, local) = (Arc::clone(&self.drops), self.local);
+            // It ends by itself, soon.
+            drop(runtime.spawn_blocking(move || drops.store(read_drops(local), Relaxed)));
+        }
+        self.drops.load(Relaxed)
+    }
+}
+
+fn read_drops(local: SocketAddr) -> u64 {
+    let table = if local.is_ipv6() { "/proc/self/net/udp6" } else { "/proc/self/net/udp" };
+    // Where there is no such table, nothing is known to be dropped.
+    std::fs::read_to_string(table).map_or(0, |text| drops_of(&text, local.port()))
 }
 
 /// The last column of the line of a port.
@@ -122,7 +178,7 @@ fn drops_of(table: &str, port: u16) -> u64 {
     line.and_then(|line| line.split_whitespace().last()).and_then(|drops| drops.parse().ok()).unwrap_or(0)
 }
 
-fn bind(v6: bool) -> io::Result<UdpSocket> {
+fn bind(v6: bool) -> io::Result<std::net::UdpSocket> {
     let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
@@ -139,7 +195,7 @@ fn bind(v6: bool) -> io::Result<UdpSocket> {
         (Ipv4Addr::UNSPECIFIED, 0).into()
     };
     socket.bind(&any.into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
 async fn keep_receiving(shared: Arc<Shared>) {
@@ -185,8 +241,7 @@ impl Shared {
     fn note_error(&self, target: SocketAddr, errno: i32, says: Option<SocketAddr>) {
         let error = io::Error::from_raw_os_error(errno);
         if error.kind() == ErrorKind::ConnectionRefused {
-            self.counters.refused.add();
-            self.pending.refuse(target, error.kind());
+            self.pending.refuse(target);
         } else {
             let who = says.map(|says| format!(", says {}", says.ip())).unwrap_or_default();
             self.pending.note_unreachable(target, &format!("{error}{who}"));
@@ -237,5 +292,21 @@ mod tests {
   217: 00000000:14E9 00000000:0000 07 00000000:00000000 00:00000000 00000000   104        0 18462 2 0000000000000000 3
   301: 0100007F:00A1 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 22122 2 0000000000000000 17\n";
         assert_eq!((drops_of(table, 161), drops_of(table, 5353), drops_of(table, 9)), (17, 3, 0));
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_drops_is_known_without_waiting_for_it() {
+        let family = Family::open(false, Arc::default()).unwrap().unwrap();
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // Nobody reads: nothing was asked yet.
+        let to = (Ipv4Addr::LOCALHOST, family.local().port());
+        for _ in 0..=2 * family.receive_buffer() / 60_000 {
+            sender.send_to(&[0; 60_000], to).unwrap();
+        }
+        let end = Instant::now() + Duration::from_secs(60);
+        while family.kernel_drops() == 0 {
+            assert!(Instant::now() < end, "nothing was dropped");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 }

@@ -2,6 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use grafoleancollector::telemetry::Histogram;
+
+/// Upper bounds, in seconds: from one switch away to one that takes its time.
+const ROUND_TRIPS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0];
+
 /// What a [`Wire`](super::Wire) has seen since it was opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
@@ -22,16 +27,20 @@ pub struct WireStats {
     pub foreign: u64,
     /// Datagrams that are no SNMP messages.
     pub malformed: u64,
-    /// Requests that a closed port refused.
+    /// Requests given up after all their tries because the port was closed, or a router knew no way.
     pub refused: u64,
-    /// Datagrams that the kernel dropped because we did not read them in time.
+    /// Requests that failed otherwise: not sent, or refused by an SNMPv3 agent.
+    pub failed: u64,
+    /// Datagrams that the kernel had dropped, because we did not read them in time, when it was asked for last.
     pub kernel_drops: u64,
     /// Devices with their credentials that are remembered.
     pub sessions: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
+    /// From a try to its answer.
+    pub(super) round_trips: Histogram,
     pub(super) requests: Counter,
     pub(super) retries: Counter,
     pub(super) answers: Counter,
@@ -41,6 +50,25 @@ pub(super) struct Counters {
     pub(super) foreign: Counter,
     pub(super) malformed: Counter,
     pub(super) refused: Counter,
+    pub(super) failed: Counter,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            round_trips: Histogram::new(ROUND_TRIPS),
+            requests: Counter::default(),
+            retries: Counter::default(),
+            answers: Counter::default(),
+            timeouts: Counter::default(),
+            late: Counter::default(),
+            unexpected: Counter::default(),
+            foreign: Counter::default(),
+            malformed: Counter::default(),
+            refused: Counter::default(),
+            failed: Counter::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +96,7 @@ impl Counters {
             foreign: self.foreign.get(),
             malformed: self.malformed.get(),
             refused: self.refused.get(),
+            failed: self.failed.get(),
             kernel_drops: 0,
             sessions: 0,
         }

@@ -2,6 +2,7 @@
 //!
 //! It is one thread with one socket, fast enough to keep a poller on another core busy, so benches use it too.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io::{IoSlice, IoSliceMut};
@@ -61,8 +62,13 @@ impl Mib {
             (6, Var::text("nowhere")),
         ];
         let system = system.map(|(arc, var)| (vec![1, 3, 6, 1, 2, 1, 1, arc, 0], var));
-        let cells = (1..=22).flat_map(|column| (1..=interfaces).map(move |index| (column, index)));
-        let table = cells.map(|(column, index)| {
+        Self::new(system.into_iter().chain(Self::if_table(interfaces)))
+    }
+
+    /// All 22 columns of an ifTable.
+    pub fn if_table(interfaces: u32) -> impl Iterator<Item = (Vec<u32>, Var)> {
+        let cells = (1..=22).flat_map(move |column| (1..=interfaces).map(move |index| (column, index)));
+        cells.map(|(column, index)| {
             let var = match column {
                 2 => Var::text(&format!("GigabitEthernet0/{index}")),
                 5 => Var::Gauge(1_000_000_000),
@@ -73,8 +79,7 @@ impl Mib {
                 _ => Var::Integer(1),
             };
             (vec![1, 3, 6, 1, 2, 1, 2, 2, 1, column, index], var)
-        });
-        Self::new(system.into_iter().chain(table))
+        })
     }
 }
 
@@ -108,6 +113,10 @@ pub struct Behaviour {
     pub empty: bool,
     /// The answer is changed at last.
     pub change: Option<Arc<Change>>,
+    /// The community that it knows: `public`.
+    pub community: Option<Vec<u8>>,
+    /// Counts the requests that come to it.
+    pub heard: Option<Arc<AtomicU64>>,
 }
 
 pub struct Agent {
@@ -118,10 +127,15 @@ pub struct Agent {
 
 struct Shared {
     mib: Box<dyn Fn(Ipv4Addr) -> Arc<Mib> + Send + Sync>,
-    behaviours: Mutex<HashMap<Ipv4Addr, Arc<Behaviour>>>,
-    normal: AtomicBool,
+    behaviours: Mutex<Behaviours>,
     requests: AtomicU64,
     stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct Behaviours {
+    of: HashMap<Ipv4Addr, Arc<Behaviour>>,
+    elsewhere: Arc<Behaviour>,
 }
 
 impl Agent {
@@ -142,7 +156,6 @@ impl Agent {
         let shared = Arc::new(Shared {
             mib: Box::new(mib),
             behaviours: Mutex::default(),
-            normal: AtomicBool::new(true),
             requests: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
@@ -151,7 +164,6 @@ impl Agent {
             shared: Arc::clone(&shared),
             delayed: BinaryHeap::new(),
             random: 0x9e37_79b9_7f4a_7c15,
-            request: Vec::new(),
         };
         let thread = Some(std::thread::spawn(move || server.run()));
         Self { port, shared, thread }
@@ -164,8 +176,13 @@ impl Agent {
     }
 
     pub fn behave(&self, address: Ipv4Addr, behaviour: Behaviour) {
-        self.shared.behaviours.lock().unwrap().insert(address, Arc::new(behaviour));
-        self.shared.normal.store(false, Relaxed);
+        let mut behaviours = self.shared.behaviours.lock().unwrap();
+        behaviours.of.insert(address, Arc::new(behaviour));
+    }
+
+    /// How all addresses behave that nothing was said of.
+    pub fn behave_elsewhere(&self, behaviour: Behaviour) {
+        self.shared.behaviours.lock().unwrap().elsewhere = Arc::new(behaviour);
     }
 
     /// How many requests came.
@@ -186,7 +203,6 @@ struct Server {
     shared: Arc<Shared>,
     delayed: BinaryHeap<Reverse<(Instant, u64, Parcel)>>,
     random: u64,
-    request: Vec<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,6 +230,9 @@ impl Server {
             parcel.datagram.clear();
             (parcel.from, parcel.to) = (asked, from);
             let behaviour = self.behaviour(asked);
+            if let Some(heard) = &behaviour.heard {
+                heard.fetch_add(1, Relaxed);
+            }
             if self.answer(&buffer[..size], asked, &behaviour, &mut parcel).is_some() {
                 self.send(&behaviour, &parcel);
             }
@@ -224,8 +243,8 @@ impl Server {
     }
 
     fn behaviour(&self, asked: Ipv4Addr) -> Arc<Behaviour> {
-        let found = || self.shared.behaviours.lock().unwrap().get(&asked).cloned();
-        if self.shared.normal.load(Relaxed) { None } else { found() }.unwrap_or_default()
+        let behaviours = self.shared.behaviours.lock().unwrap();
+        Arc::clone(behaviours.of.get(&asked).unwrap_or(&behaviours.elsewhere))
     }
 
     /// Waits for a request, or until a delayed answer is due.
@@ -288,7 +307,8 @@ impl Server {
         let (version, community) = (next(&mut message)?.1, next(&mut message)?.1);
         let (operation, mut pdu) = next(&mut message)?;
         let (id, first, second) = (next(&mut pdu)?.1, next(&mut pdu)?.1, next(&mut pdu)?.1);
-        if community != b"public" || version > &[1][..] || (operation == ber::GET_BULK && behaviour.no_bulk) {
+        let known = behaviour.community.as_deref().unwrap_or(b"public");
+        if community != known || version > &[1][..] || (operation == ber::GET_BULK && behaviour.no_bulk) {
             return None;
         }
         let (_, wanted) = next(&mut pdu)?;
@@ -297,7 +317,7 @@ impl Server {
         let id = if behaviour.wrong_id { &wrong[4..] } else { id };
         let community = if behaviour.wrong_community { b"private" } else { community };
         let mib = (self.shared.mib)(asked);
-        let mut query = Query { asked, behaviour, mib: &mib, v1: version == [0], oid: &mut self.request };
+        let query = Query { asked, behaviour, mib: &mib, v1: version == [0] };
         wrap(ber::SEQUENCE, out, |out| {
             tlv(ber::INTEGER, version, out);
             tlv(ber::OCTETS, community, out);
@@ -338,67 +358,69 @@ struct Query<'a> {
     behaviour: &'a Behaviour,
     mib: &'a Mib,
     v1: bool,
-    /// The object asked for; kept for its memory.
-    oid: &'a mut Vec<u32>,
 }
 
-impl Query<'_> {
+/// An object, from which to go on.
+struct At<'a> {
+    oid: Cow<'a, [u32]>,
+    /// Its row, once that is known.
+    row: Option<usize>,
+}
+
+impl At<'_> {
+    /// The object of the next binding.
+    fn read(bindings: &mut &[u8]) -> Option<Self> {
+        let oid = next(bindings).and_then(|(_, mut binding)| next(&mut binding))?;
+        Some(Self { oid: ber::arcs(oid.1).into(), row: None })
+    }
+}
+
+impl<'a> Query<'a> {
     /// Writes a binding for each object; error status and index.
-    fn each(&mut self, mut wanted: &[u8], after: bool, out: &mut Vec<u8>) -> (u8, u8) {
+    fn each(&self, mut wanted: &[u8], after: bool, out: &mut Vec<u8>) -> (u8, u8) {
         let mut index = 0;
-        while let Some((_, mut pair)) = next(&mut wanted) {
+        while !wanted.is_empty() {
             index += 1;
             if self.behaviour.too_big_above.is_some_and(|most| usize::from(index) > most) {
                 return (1, 0);
             }
-            let Some((_, oid)) = next(&mut pair) else { return (5, index) };
-            ber::arcs(oid, self.oid);
-            if self.behaviour.gen_err.as_ref() == Some(&*self.oid) {
+            let Some(mut at) = At::read(&mut wanted) else { return (5, index) };
+            if self.behaviour.gen_err.as_deref() == Some(&*at.oid) {
                 return (5, index);
             }
-            let there = if after { self.next(out) } else { self.get(out) };
+            let there = if after { self.next(&mut at, out) } else { self.get(&at.oid, out) };
             if !there {
                 if self.v1 {
                     return (2, index);
                 }
-                self.missing(if after { ber::END_OF_MIB } else { ber::NO_SUCH_OBJECT }, out);
+                missing(&at.oid, if after { ber::END_OF_MIB } else { ber::NO_SUCH_OBJECT }, out);
             }
         }
         (0, 0)
     }
 
-    fn bulk(&mut self, mut wanted: &[u8], single: i64, rows: i64, out: &mut Vec<u8>) -> (u8, u8) {
-        let mut cursors = Vec::new();
-        while let Some((_, mut pair)) = next(&mut wanted) {
-            let Some((_, oid)) = next(&mut pair) else { return (5, 1) };
-            ber::arcs(oid, self.oid);
-            cursors.push(self.oid.clone());
+    fn bulk(&self, mut wanted: &[u8], single: i64, rows: i64, out: &mut Vec<u8>) -> (u8, u8) {
+        let mut single_ones = Vec::new();
+        while !wanted.is_empty() {
+            let Some(at) = At::read(&mut wanted) else { return (5, 1) };
+            single_ones.push(at);
         }
-        let repeated = cursors.split_off(usize::try_from(single).unwrap_or(0).min(cursors.len()));
+        let single = usize::try_from(single).unwrap_or(0).min(single_ones.len());
+        let mut repeated = single_ones.split_off(single);
         let most = self.behaviour.short_bulk.unwrap_or(usize::MAX);
         let mut count = 0;
-        for cursor in cursors {
-            *self.oid = cursor;
+        for at in &mut single_ones {
             count += 1;
-            if !self.next(out) {
-                self.missing(ber::END_OF_MIB, out);
-            }
+            self.next_or_end(at, out);
         }
-        let mut cursors = repeated;
         'rows: for _ in 0..rows {
             let mut ended = true;
-            for cursor in &mut cursors {
+            for at in &mut repeated {
                 if count >= most || out.len() > 60_000 {
                     break 'rows;
                 }
-                std::mem::swap(self.oid, cursor);
                 count += 1;
-                if self.next(out) {
-                    ended = false;
-                } else {
-                    self.missing(ber::END_OF_MIB, out);
-                }
-                std::mem::swap(self.oid, cursor);
+                ended &= !self.next_or_end(at, out);
             }
             if ended {
                 break;
@@ -407,28 +429,21 @@ impl Query<'_> {
         if self.behaviour.too_big_above.is_some_and(|most| count > most) { (1, 0) } else { (0, 0) }
     }
 
-    fn missing(&self, why: u8, out: &mut Vec<u8>) {
-        wrap(ber::SEQUENCE, out, |out| {
-            ber::oid(self.oid, out);
-            out.extend([why, 0]);
-        });
-    }
-
-    fn get(&mut self, out: &mut Vec<u8>) -> bool {
+    fn get(&self, oid: &[u32], out: &mut Vec<u8>) -> bool {
         match self.mib {
-            Mib::Rows(rows) => match rows.binary_search_by(|row| row.oid.cmp(self.oid)) {
+            Mib::Rows(rows) => match rows.binary_search_by(|row| (*row.oid).cmp(oid)) {
                 Ok(n) => self.write(&rows[n], out),
                 Err(_) => return false,
             },
             Mib::After(after) => {
                 // The object after the last one below it.
-                let mut before = self.oid.clone();
+                let mut before = oid.to_vec();
                 match before.last_mut() {
                     Some(last) if *last > 0 => *last -= 1,
                     _ => drop(before.pop()),
                 }
                 match after(&before) {
-                    Some((oid, var)) if oid == *self.oid => binding(&oid, &var, self.asked, out),
+                    Some((found, var)) if found == oid => binding(oid, &var, self.asked, out),
                     _ => return false,
                 }
             }
@@ -436,12 +451,12 @@ impl Query<'_> {
         true
     }
 
-    /// Writes the object after `oid`, which it becomes.
-    fn next(&mut self, out: &mut Vec<u8>) -> bool {
+    /// Goes on to the object after this one, and writes it; false when there is none.
+    fn next(&self, at: &mut At<'a>, out: &mut Vec<u8>) -> bool {
         match self.mib {
             Mib::Rows(rows) => {
-                let found = rows.binary_search_by(|row| row.oid.cmp(self.oid));
-                let n = match found {
+                let search = || rows.binary_search_by(|row| (*row.oid).cmp(&at.oid));
+                let n = match at.row.map_or_else(search, Ok) {
                     Ok(n) if self.behaviour.looping && n % 3 == 2 => n - 2,
                     Ok(n) if self.behaviour.unordered => ((n ^ 1) + 1) ^ 1,
                     Ok(n) => n + 1,
@@ -450,15 +465,23 @@ impl Query<'_> {
                 };
                 let Some(row) = rows.get(n) else { return false };
                 self.write(row, out);
-                self.oid.clone_from(&row.oid);
+                *at = At { oid: Cow::Borrowed(&row.oid), row: Some(n) };
             }
             Mib::After(after) => {
-                let Some((oid, var)) = after(self.oid) else { return false };
+                let Some((oid, var)) = after(&at.oid) else { return false };
                 binding(&oid, &var, self.asked, out);
-                *self.oid = oid;
+                *at = At { oid: oid.into(), row: None };
             }
         }
         true
+    }
+
+    fn next_or_end(&self, at: &mut At<'a>, out: &mut Vec<u8>) -> bool {
+        let there = self.next(at, out);
+        if !there {
+            missing(&at.oid, ber::END_OF_MIB, out);
+        }
+        there
     }
 
     fn write(&self, row: &Row, out: &mut Vec<u8>) {
@@ -468,6 +491,13 @@ impl Query<'_> {
             out.extend_from_slice(&row.encoded);
         }
     }
+}
+
+fn missing(oid: &[u32], why: u8, out: &mut Vec<u8>) {
+    wrap(ber::SEQUENCE, out, |out| {
+        ber::oid(oid, out);
+        out.extend([why, 0]);
+    });
 }
 
 fn binding(oid: &[u32], var: &Var, asked: Ipv4Addr, out: &mut Vec<u8>) {

@@ -131,16 +131,17 @@ pub fn number(bytes: &[u8]) -> i64 {
     bytes.iter().fold(start, |value, byte| value << 8 | i64::from(*byte))
 }
 
-pub fn arcs(content: &[u8], out: &mut Vec<u32>) {
-    out.clear();
+pub fn arcs(content: &[u8]) -> Vec<u32> {
     let first = content.first().copied().unwrap_or(0);
-    out.extend([u32::from(first / 40), u32::from(first % 40)]);
+    let mut arcs = Vec::with_capacity(content.len() + 1);
+    arcs.extend([u32::from(first / 40), u32::from(first % 40)]);
     let mut arc = 0u32;
     for byte in content.iter().skip(1) {
         arc = arc << 7 | u32::from(byte & 0x7f);
         if byte & 0x80 == 0 {
-            out.push(arc);
+            arcs.push(arc);
             arc = 0;
         }
     }
+    arcs
 }

@@ -2,6 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     unreachable_pub,
@@ -12,3 +14,4 @@
 
 pub mod agent;
 pub mod ber;
+pub mod snmpd;

@@ -143,6 +143,28 @@ async fn an_agent_that_repeats_an_object_is_stopped_and_its_rows_are_kept() {
     assert_eq!(walked[0].partial, Some(Stop::Again(oid("1.3.9.1.1.30"))));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_goes_back_out_of_a_column_has_not_shown_its_end() {
+    // After its second row comes the column before.
+    let agent = Scripted::table(2, 9).scripted(|_, _, honest| {
+        let back = |(at, value): (Oid, Value)| {
+            if at > oid("1.3.9.1.2.2") { (oid("1.3.9.1.1.8"), value) } else { (at, value) }
+        };
+        Ok(honest?.into_iter().map(back).collect())
+    });
+    let limits = WalkLimits::default();
+    let walked = walk(&agent.talk(), &[oid("1.3.9.1.2")], &mut manners(), &limits).await;
+    assert_eq!(cells(&walked[0]), all_cells(2, 2));
+    let (before, after) = (oid("1.3.9.1.2.2"), oid("1.3.9.1.1.8"));
+    assert_eq!(walked[0].partial, Some(Stop::Disorder { before, after }));
+
+    // The column itself, as the one after itself.
+    let agent =
+        Scripted::table(1, 9).scripted(|_, _, honest| Ok(vec![(oid("1.3.9.1.1"), honest?.swap_remove(0).1)]));
+    let walked = walk_with(&agent, 1, &mut manners()).await;
+    assert_eq!(walked[0].partial, Some(Stop::Again(oid("1.3.9.1.1"))));
+}
+
 /// An agent whose rows come as 1, 2, 3, 1, 2, 3, …
 fn circling() -> Scripted {
     Scripted::table(1, 3).scripted(|_, request: &Request, _| {

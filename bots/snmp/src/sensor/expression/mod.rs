@@ -42,6 +42,15 @@ pub enum DivisionByZero {
     NoValue,
 }
 
+/// What an evaluation comes to.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Outcome {
+    Value(f64),
+    /// It divides by zero, and the sensor says that there is no value then.
+    Skipped,
+    None,
+}
+
 /// A compiled expression.
 ///
 /// ```
@@ -115,13 +124,23 @@ impl Expression {
     /// that it needs is missing or NaN. Allocates nothing.
     #[must_use]
     pub fn eval(&self, values: &[f64]) -> Option<f64> {
+        if let Outcome::Value(value) = self.outcome(values) { Some(value) } else { None }
+    }
+
+    /// The same, and whether there is no value because the sensor wants none.
+    pub(crate) fn outcome(&self, values: &[f64]) -> Outcome {
+        let mut by_zero = false;
         let value = if self.stack <= SMALL_STACK {
-            run(&self.program, values, &mut [0.0; SMALL_STACK])
+            run(&self.program, values, &mut [0.0; SMALL_STACK], &mut by_zero)
         } else {
-            run(&self.program, values, &mut [0.0; LARGE_STACK])
+            run(&self.program, values, &mut [0.0; LARGE_STACK], &mut by_zero)
         };
-        // + 0.0 makes 0 of -0.
-        value.is_finite().then_some(value + 0.0)
+        match value.is_finite() {
+            // + 0.0 makes 0 of -0.
+            true => Outcome::Value(value + 0.0),
+            false if by_zero => Outcome::Skipped,
+            false => Outcome::None,
+        }
     }
 
     /// Which values it uses: 1 for `$1`; in order, each once.

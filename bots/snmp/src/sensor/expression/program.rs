@@ -85,7 +85,8 @@ impl Operation {
 }
 
 /// Runs a program. `stack` must have room for what [`needed_stack`] says, and the program must leave one number.
-pub(super) fn run(program: &[Operation], values: &[f64], stack: &mut [f64]) -> f64 {
+/// `by_zero` is set where a division by zero gave no value.
+pub(super) fn run(program: &[Operation], values: &[f64], stack: &mut [f64], by_zero: &mut bool) -> f64 {
     use Operation as Op;
     let mut height = 0;
     for operation in program {
@@ -114,7 +115,12 @@ pub(super) fn run(program: &[Operation], values: &[f64], stack: &mut [f64]) -> f
             Op::Subtract => apply!(|a, b| a - b),
             Op::Multiply => apply!(|a, b| a * b),
             Op::Divide => apply!(|a, b| if b == 0.0 && !a.is_nan() { 0.0 } else { a / b }),
-            Op::DivideStrictly => apply!(|a, b| if b == 0.0 { f64::NAN } else { a / b }),
+            Op::DivideStrictly => apply!(|a, b| if b == 0.0 {
+                *by_zero = true;
+                f64::NAN
+            } else {
+                a / b
+            }),
             Op::Remainder => apply!(|a, b| a % b),
             Op::Power => apply!(|a, b| power(a, b)),
             Op::Max => apply!(|a, b| if a >= b || a.is_nan() { a } else { b }),

@@ -1,5 +1,10 @@
 //! A device's interfaces as entities below it: what to create, change and delete.
 
+mod keep;
+mod write;
+
+pub(crate) use write::{Keeper, WriteError};
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +77,8 @@ pub(crate) struct Changes {
     pub(crate) create: Vec<Wish>,
     pub(crate) update: Vec<(EntityId, Wish)>,
     pub(crate) delete: Vec<EntityId>,
-    /// Interfaces that the device no longer has, but may have: its table was not read to the end, or was empty.
+    /// Interfaces that the device no longer has, but may have: its table was not read to the end (which the log says),
+    /// or was empty.
     pub(crate) spared: usize,
 }
 

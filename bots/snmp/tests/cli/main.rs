@@ -1,0 +1,21 @@
+//! The program as its operators meet it: the real binary, its arguments, environment, signals, output and exit codes,
+//! against net-snmp's snmpd, a simulated agent, and a fake backend. On loopback only.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "these are tests, which fail by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod agents;
+mod commands;
+mod lives;
+mod memory;
+mod program;
+mod scene;
+mod secrets;
+mod settings;
