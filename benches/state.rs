@@ -45,7 +45,9 @@ fn all() -> Result<(), Error> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().to_str().ok_or("a path of plain letters")?;
     println!("{KEYS} keys, values of {VALUE_BYTES} bytes");
-    println!("| | puts/s | CPU µs per put | of it in put | bytes to the disk per put | peak memory MB |");
+    println!(
+        "| | puts/s | CPU µs per put | µs until put returns | bytes to the disk per put | peak memory MB |"
+    );
     println!("|---|---:|---:|---:|---:|---:|");
     for part in ["fill", "change", "pace"] {
         let [rate, cpu, put, written, memory] = once_more(&[part, path])?;
@@ -59,7 +61,7 @@ fn all() -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts all keys, and waits until they are written; so many times.
+/// Puts all keys, and waits until they are written; so many times. What it takes to make a value is measured too.
 async fn change(directory: &str, rounds: u32) -> Result<(), Error> {
     let (state, table) = open(directory)?;
     let spent = Spent::begin();
