@@ -161,9 +161,9 @@ impl Running {
 
     /// Why an entity's job fails, if it does.
     pub(crate) fn failing(&self, entity: u64) -> String {
-        let (jobs, id) = (self.jobs(), entity.to_string());
-        let jobs = jobs["jobs"].as_array().cloned().unwrap_or_default();
-        let job = jobs.into_iter().find(|job| job["id"] == id).unwrap_or_default();
+        let jobs = self.jobs()["jobs"].as_array().cloned().unwrap_or_default();
+        let job =
+            jobs.into_iter().find(|job| job["id"].as_str() == Some(&*entity.to_string())).unwrap_or_default();
         job["failing"]["error"].as_str().unwrap_or_default().to_owned()
     }
 
