@@ -61,12 +61,12 @@ fn signals_end_it_with_all_that_was_measured() {
         assert!(last.contains("stopped; all samples are delivered"), "{}", ended.stderr);
         assert_eq!(ended.count(" WARN "), 0, "{}", ended.stderr);
     }
-    for (device, _) in devices {
-        let values = scene.values(device);
-        assert!(
-            values.len() == 4 && values.values().all(|of| of.len() == values["there.1"].len()),
-            "{values:?}"
-        );
+    let values: Vec<_> = devices.iter().map(|(device, _)| scene.values(*device)).collect();
+    // Of some devices only the interfaces may have been asked for yet.
+    assert!(values.iter().any(|of_device| !of_device.is_empty()), "{values:?}");
+    for of_device in values.iter().filter(|of_device| !of_device.is_empty()) {
+        let whole = of_device.values().all(|of| of.len() == of_device["there.1"].len());
+        assert!(of_device.len() == 4 && whole, "{of_device:?}");
     }
     agent.behave(Ipv4Addr::new(127, 12, 1, 1), Behaviour { silent: true, ..Behaviour::default() });
     scene.device("127.12.1.1", port, silent, &[sensor]);
