@@ -1,5 +1,7 @@
 //! A bot's binary as a process of its own: what it needs, and what it says of itself.
 
+#![allow(dead_code, reason = "each program uses a part of it")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
@@ -15,6 +17,11 @@ pub(crate) struct Bot {
 impl Bot {
     /// Starts `program` with default settings, apart from where it has to look.
     pub(crate) fn start(program: &str, backend: &FakeBackend) -> Self {
+        Self::start_with(program, backend, &[])
+    }
+
+    /// The same with other settings than the default ones.
+    pub(crate) fn start_with(program: &str, backend: &FakeBackend, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let health =
             TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
@@ -24,6 +31,7 @@ impl Bot {
             .env("DATA_DIR", directory.path())
             .env("HEALTH_ADDR", health.to_string())
             .env("LOG", "warn")
+            .envs(settings.iter().copied())
             .spawn()
             .expect("the bot");
         Self { child, health: health.to_string(), _directory: directory }

@@ -4,6 +4,7 @@
 //! cargo bench -p grafolean-snmp-bot --bench bot                      10,000 devices × 2 traffic sensors at 60 s
 //! cargo bench -p grafolean-snmp-bot --bench bot -- 10000 2 1000      devices, measured minutes, dead ones among them
 //! cargo bench -p grafolean-snmp-bot --bench bot -- device 500 60     one whole ifTable of each device every 2 s
+//! cargo bench -p grafolean-snmp-bot --bench bot -- device memory     the same with DATA_DIR=none
 //! ```
 //!
 //! The bot is its own binary with default settings: counters go through its state, samples through the outbox file,
@@ -55,7 +56,8 @@ fn main() {
     let backend = runtime.block_on(FakeBackend::start());
     backend.without_account_defaults();
     if arguments.iter().any(|argument| argument == "device") {
-        per_device(&backend, number(0, 500), number(1, 60));
+        let in_memory = arguments.iter().any(|argument| argument == "memory");
+        per_device(&backend, number(0, 500), number(1, 60), in_memory);
     } else {
         at_scale(&backend, number(0, 10_000), number(1, 2), number(2, 0));
     }
@@ -208,7 +210,7 @@ fn look(values: &BTreeMap<String, Vec<(f64, f64)>>, now: f64) -> Found {
 }
 
 /// All that the bare poll of `--bench poll` reads, through the whole bot.
-fn per_device(backend: &FakeBackend, devices: usize, seconds: usize) {
+fn per_device(backend: &FakeBackend, devices: usize, seconds: usize, in_memory: bool) {
     let (agent, account) = (agent(), backend.add_account("Network"));
     let credential = credential(backend, account, &agent);
     // Often enough for the processor to stay warm, as in the bare poll.
@@ -230,7 +232,8 @@ fn per_device(backend: &FakeBackend, devices: usize, seconds: usize) {
     for n in 0..devices {
         add_device(backend, account, n, credential, &sensors);
     }
-    let bot = Bot::start(PROGRAM, backend);
+    let settings: &[_] = if in_memory { &[("DATA_DIR", "none")] } else { &[] };
+    let bot = Bot::start_with(PROGRAM, backend, settings);
     std::thread::sleep(Duration::from_secs(20));
     let (cpu, before) = (bot.cpu_seconds(), bot.metrics());
     std::thread::sleep(Duration::from_secs(seconds as u64));
