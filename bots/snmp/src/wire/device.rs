@@ -8,7 +8,7 @@ use async_snmp::{Client, Error, ErrorStatus, VarBind};
 use async_trait::async_trait;
 
 use super::convert;
-use super::line::Line;
+use super::line::Road;
 use super::session::{Failure, Session};
 use crate::agent::{Agent, Binding, SnmpError};
 use crate::oid::Oid;
@@ -50,12 +50,11 @@ enum Asked {
 #[async_trait]
 impl Agent for Device {
     async fn get(&self, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
-        let answers = self.each(Operation::Get, oids).await?;
-        Ok(oids.iter().zip(answers).map(|(oid, (_, value))| (oid.clone(), value)).collect())
+        get(self.session()?, oids).await
     }
 
     async fn get_next(&self, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
-        self.each(Operation::GetNext, oids).await
+        get_next(self.session()?, oids).await
     }
 
     async fn get_bulk(&self, oids: &[Oid], rows: u32) -> Result<Vec<Binding>, SnmpError> {
@@ -63,21 +62,38 @@ impl Agent for Device {
         if !self.has_bulk {
             return Err(SnmpError::Transport("SNMPv1 has no GETBULK".to_owned()));
         }
-        let wanted = convert::oids_to_library(oids);
-        let wanted = &wanted;
-        let answer = session.ask(|client| async move { client.get_bulk(wanted, 0, rows).await }).await;
-        let mut bindings = answer.map_err(Failure::into_error)?;
-        if bindings.is_empty() && !oids.is_empty() && rows > 0 {
-            return Err(without_values());
-        }
-        // Who was asked for so many and answers more is not to be trusted with our memory.
-        bindings.truncate(oids.len().saturating_mul(usize::try_from(rows).unwrap_or(usize::MAX)));
-        Ok(bindings.into_iter().map(binding).collect())
+        get_bulk(session, oids, rows).await
     }
 
     fn has_bulk(&self) -> bool {
         self.has_bulk
     }
+}
+
+pub(super) async fn get<T: Road>(session: &Session<T>, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
+    let answers = each(session, Operation::Get, oids).await?;
+    Ok(oids.iter().zip(answers).map(|(oid, (_, value))| (oid.clone(), value)).collect())
+}
+
+pub(super) async fn get_next<T: Road>(session: &Session<T>, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
+    each(session, Operation::GetNext, oids).await
+}
+
+pub(super) async fn get_bulk<T: Road>(
+    session: &Session<T>,
+    oids: &[Oid],
+    rows: u32,
+) -> Result<Vec<Binding>, SnmpError> {
+    let wanted = convert::oids_to_library(oids);
+    let wanted = &wanted;
+    let answer = session.ask(|client| async move { client.get_bulk(wanted, 0, rows).await }).await;
+    let mut bindings = answer.map_err(Failure::into_error)?;
+    if bindings.is_empty() && !oids.is_empty() && rows > 0 {
+        return Err(without_values());
+    }
+    // Who was asked for so many and answers more is not to be trusted with our memory.
+    bindings.truncate(oids.len().saturating_mul(usize::try_from(rows).unwrap_or(usize::MAX)));
+    Ok(bindings.into_iter().map(binding).collect())
 }
 
 fn binding(VarBind { oid, value }: VarBind) -> Binding {
@@ -110,35 +126,38 @@ impl Device {
             SnmpError::Unreachable(format!("this host has no {family}"))
         })
     }
+}
 
-    /// One answer for each object. What SNMPv1 says of one that is not there, it says instead of all answers: then
-    /// the others are asked for again.
-    async fn each(&self, operation: Operation, oids: &[Oid]) -> Result<Vec<Binding>, SnmpError> {
-        let session = self.session()?;
-        let mut answers: Vec<Option<Binding>> = vec![None; oids.len()];
-        let mut most = oids.len();
-        let mut open: Vec<usize> = (0..oids.len()).collect();
-        while !open.is_empty() {
-            let batch: Vec<usize> = open.iter().copied().take(most).collect();
-            let wanted: Vec<Oid> = batch.iter().map(|&n| oids[n].clone()).collect();
-            let asked = session.ask(|client| ask(client, operation, convert::oids_to_library(&wanted))).await;
-            match asked.map_err(|failure| place(failure.into_error(), &batch))? {
-                Asked::Answered(bindings) => {
-                    for (n, binding) in batch.iter().zip(pair(operation, &wanted, bindings)?) {
-                        answers[*n] = Some(binding);
-                    }
+/// One answer for each object. What SNMPv1 says of one that is not there, it says instead of all answers: then the
+/// others are asked for again.
+async fn each<T: Road>(
+    session: &Session<T>,
+    operation: Operation,
+    oids: &[Oid],
+) -> Result<Vec<Binding>, SnmpError> {
+    let mut answers: Vec<Option<Binding>> = vec![None; oids.len()];
+    let mut most = oids.len();
+    let mut open: Vec<usize> = (0..oids.len()).collect();
+    while !open.is_empty() {
+        let batch: Vec<usize> = open.iter().copied().take(most).collect();
+        let wanted: Vec<Oid> = batch.iter().map(|&n| oids[n].clone()).collect();
+        let asked = session.ask(|client| ask(client, operation, convert::oids_to_library(&wanted))).await;
+        match asked.map_err(|failure| place(failure.into_error(), &batch))? {
+            Asked::Answered(bindings) => {
+                for (n, binding) in batch.iter().zip(pair(operation, &wanted, bindings)?) {
+                    answers[*n] = Some(binding);
                 }
-                Asked::TooBig => return Err(SnmpError::TooBig),
-                Asked::Missing(missing) => {
-                    let n = batch[missing];
-                    answers[n] = Some((oids[n].clone(), Value::Nothing));
-                }
-                Asked::OneIsMissing => most = 1,
             }
-            open.retain(|n| answers[*n].is_none());
+            Asked::TooBig => return Err(SnmpError::TooBig),
+            Asked::Missing(missing) => {
+                let n = batch[missing];
+                answers[n] = Some((oids[n].clone(), Value::Nothing));
+            }
+            Asked::OneIsMissing => most = 1,
         }
-        Ok(answers.into_iter().flatten().collect())
+        open.retain(|n| answers[*n].is_none());
     }
+    Ok(answers.into_iter().flatten().collect())
 }
 
 /// The error of a batch, with the place among all objects that were asked for.
@@ -152,8 +171,8 @@ fn place(error: SnmpError, batch: &[usize]) -> SnmpError {
     }
 }
 
-async fn ask(
-    client: Client<Line>,
+async fn ask<T: Road>(
+    client: Client<T>,
     operation: Operation,
     oids: Vec<async_snmp::Oid>,
 ) -> Result<Asked, Box<Error>> {

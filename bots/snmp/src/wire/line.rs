@@ -9,16 +9,24 @@ use async_snmp::{
     Candidate, Error, ReceiveLimits, RequestRegistration, Result, Transport, UDP_RECEIVE_LIMITS,
 };
 use bytes::Bytes;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
+use super::exchange::exchange;
 use super::notes::Notes;
-use super::pending::{Arrival, Asked};
+use super::pending::Asked;
 use super::socket::Family;
+use super::stats::Counters;
 
 /// What fits into an Ethernet frame. Answers may be longer.
 const LONGEST_REQUEST: usize = 1472;
 /// From a refused try to the next one, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a session is held over: a [`Line`], or for the fuzz targets a device of our own making.
+pub(super) trait Road: Transport + Clone + 'static {
+    fn counters(&self) -> &Counters;
+    fn notes(&self) -> &Notes;
+}
 
 /// A device on a shared socket.
 #[derive(Clone, Debug)]
@@ -43,6 +51,16 @@ impl Line {
     }
 }
 
+impl Road for Line {
+    fn counters(&self) -> &Counters {
+        self.family.counters()
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
+}
+
 impl Transport for Line {
     async fn send(&self, datagram: &[u8]) -> Result<()> {
         Self::fits(datagram)?;
@@ -53,14 +71,13 @@ impl Transport for Line {
         &self,
         datagram: &[u8],
         registration: RequestRegistration,
-        mut validate: F,
+        validate: F,
     ) -> Result<T>
     where
         T: Send,
         F: FnMut(Bytes, SocketAddr) -> Result<Candidate<T>> + Send,
     {
         Self::fits(datagram)?;
-        let request_id = registration.request_id();
         let patience = registration.deadline().saturating_duration_since(Instant::now());
         if let Some(refused) = self.notes.last_refused()
             && self.family.pending().is_retry(&registration)
@@ -68,38 +85,15 @@ impl Transport for Line {
             // Somebody may be about to listen there again.
             sleep_until(refused + patience.min(LONGEST_PAUSE)).await;
         }
-        let began = Instant::now();
+        let until = Instant::now() + patience;
         let asked = Asked {
             target: self.target,
             accept_any_source: self.accept_any_source,
             request: datagram,
             notes: &self.notes,
         };
-        let counters = self.family.counters();
-        let waiting = self.family.pending().register(registration, &asked, counters);
-        let mut waiting = waiting.ok_or_else(|| Error::RequestIdInUse { request_id }.boxed())?;
-        let unanswered =
-            || Error::Timeout { target: self.target, elapsed: began.elapsed(), retries: 0 }.boxed();
-        let exchange = async {
-            self.send(datagram).await?;
-            loop {
-                match waiting.next().await {
-                    Arrival::Candidate(datagram, source) => match validate(datagram, source)? {
-                        Candidate::Accept(answer) => return Ok(answer),
-                        Candidate::Reject => counters.unexpected.add(),
-                    },
-                    // No reason to give up as long as there are tries: an agent that restarts is away for a moment.
-                    Arrival::Refused => return Err(unanswered()),
-                }
-            }
-        };
-        let result = timeout_at(began + patience, exchange).await.unwrap_or_else(|_| Err(unanswered()));
-        if result.is_ok() {
-            counters.answers.add();
-            counters.round_trips.observe(began.elapsed());
-            (0..waiting.answered()).for_each(|_| counters.unexpected.add());
-        }
-        result
+        let (pending, counters) = (self.family.pending(), self.family.counters());
+        exchange(pending, counters, &asked, registration, until, self.send(datagram), validate).await
     }
 
     fn peer_addr(&self) -> SocketAddr {

@@ -15,9 +15,11 @@
 //! | `notes` | hints at why a device does not answer |
 //! | `keys` | SNMPv3 keys, derived once for each pair of passwords |
 //! | `line` | one device on a shared socket: the library's transport |
+//! | `exchange` | one try of a request, from its sending to its answer; no sockets |
 //! | `pending` | which requests are under way, and which of them a datagram answers; no sockets |
 //! | `envelope` | what the outside of a message tells; no sockets |
 //! | `socket` | the socket of an address family, and what its error queue says |
+//! | `replay` | a device of our own making, for the fuzz targets |
 //! | `convert` | between the library's types and ours |
 //! | `stats` | what is counted |
 //!
@@ -30,10 +32,12 @@ mod convert;
 mod credential;
 mod device;
 mod envelope;
+mod exchange;
 mod keys;
 mod line;
 mod notes;
 mod pending;
+pub(crate) mod replay;
 mod secret;
 mod session;
 mod socket;
@@ -53,6 +57,7 @@ pub use stats::WireStats;
 use grafoleancollector::Finding;
 use grafoleancollector::telemetry::{Histogram, Throttle};
 use keys::KeyCache;
+use line::Line;
 use session::Session;
 use socket::Family;
 use stats::Counters;
@@ -157,9 +162,14 @@ impl Wire {
                 if sessions.len() >= self.most_sessions {
                     forget_oldest(&mut sessions);
                 }
-                let (credential, family) = (Arc::clone(credential), Arc::clone(family));
+                let line = Line {
+                    family: Arc::clone(family),
+                    target,
+                    accept_any_source: credential.accept_any_source,
+                    notes: Arc::default(),
+                };
                 let (keys, said) = (Arc::clone(&self.keys), Arc::clone(&self.said));
-                let session = Arc::new(Session::new(target, credential, family, keys, said));
+                let session = Arc::new(Session::new(Arc::clone(credential), line, keys, said));
                 sessions.insert(key, Arc::clone(&session));
                 session
             }

@@ -12,9 +12,7 @@ use tracing::{debug, info};
 
 use super::credential::{Access, Credential};
 use super::keys::KeyCache;
-use super::line::Line;
-use super::notes::Notes;
-use super::socket::Family;
+use super::line::{Line, Road};
 use crate::agent::SnmpError;
 
 /// After so many requests in a row without an answer, an SNMPv3 agent is met as a stranger again: it may have been
@@ -23,14 +21,13 @@ const STRANGER_AFTER: u32 = 3;
 /// Batches are made above; the library shall not split them further.
 const NO_SPLIT: usize = usize::MAX;
 
-pub(super) struct Session {
+pub(super) struct Session<T: Road = Line> {
     target: SocketAddr,
     credential: Arc<Credential>,
-    family: Arc<Family>,
+    road: T,
     keys: Arc<KeyCache>,
     said: Arc<Throttle>,
-    notes: Arc<Notes>,
-    client: Mutex<Arc<OnceCell<Client<Line>>>>,
+    client: Mutex<Arc<OnceCell<Client<T>>>>,
     timeouts_in_a_row: AtomicU32,
     /// How often another engine was found at its place.
     replaced: AtomicU32,
@@ -43,26 +40,28 @@ pub(super) enum Failure {
     Library(Box<Error>),
 }
 
-impl Session {
+impl<T: Road> Session<T> {
     pub(super) fn new(
-        target: SocketAddr,
         credential: Arc<Credential>,
-        family: Arc<Family>,
+        road: T,
         keys: Arc<KeyCache>,
         said: Arc<Throttle>,
     ) -> Self {
         Self {
-            target,
+            target: road.peer_addr(),
             credential,
-            family,
+            road,
             keys,
             said,
-            notes: Arc::default(),
             client: Mutex::default(),
             timeouts_in_a_row: AtomicU32::new(0),
             replaced: AtomicU32::new(0),
             last_used: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn road(&self) -> &T {
+        &self.road
     }
 
     pub(super) fn used(&self, now: u64) {
@@ -74,12 +73,12 @@ impl Session {
     }
 
     /// Asks; when the agent turns out to be another one than before, asks again as a stranger.
-    pub(super) async fn ask<T, F: Future<Output = Result<T, Box<Error>>>>(
+    pub(super) async fn ask<A, F: Future<Output = Result<A, Box<Error>>>>(
         &self,
-        mut request: impl FnMut(Client<Line>) -> F,
-    ) -> Result<T, Failure> {
+        mut request: impl FnMut(Client<T>) -> F,
+    ) -> Result<A, Failure> {
         let (began, mut met_again) = (Instant::now(), false);
-        let counters = self.family.counters();
+        let counters = self.road.counters();
         loop {
             let replaced_before = self.replaced.load(Relaxed);
             let client = self.client().await.map_err(Failure::Snmp)?;
@@ -104,7 +103,7 @@ impl Session {
                 }
             };
             let in_a_row = self.timeouts_in_a_row.fetch_add(1, Relaxed) + 1;
-            let (noted, user) = (self.notes.since(began), self.credential.user());
+            let (noted, user) = (self.road.notes().since(began), self.credential.user());
             if user.is_some() && !met_again {
                 met_again = true;
                 // Another request may have found out first.
@@ -143,25 +142,25 @@ impl Session {
 
     fn answered(&self) {
         self.timeouts_in_a_row.store(0, Relaxed);
-        self.notes.answered();
+        self.road.notes().answered();
     }
 
-    fn cell(&self) -> std::sync::MutexGuard<'_, Arc<OnceCell<Client<Line>>>> {
+    fn cell(&self) -> std::sync::MutexGuard<'_, Arc<OnceCell<Client<T>>>> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_engine(&self) {
         *self.cell() = Arc::default();
-        self.notes.forget_engine();
+        self.road.notes().forget_engine();
     }
 
-    async fn client(&self) -> Result<Client<Line>, SnmpError> {
+    async fn client(&self) -> Result<Client<T>, SnmpError> {
         let cell = Arc::clone(&self.cell());
         cell.get_or_try_init(|| self.connect()).await.cloned()
     }
 
-    async fn connect(&self) -> Result<Client<Line>, SnmpError> {
-        let Credential { access, timeout, retries, context, accept_any_source, .. } = &*self.credential;
+    async fn connect(&self) -> Result<Client<T>, SnmpError> {
+        let Credential { access, timeout, retries, context, .. } = &*self.credential;
         let mut salt = None;
         let auth = match access {
             Access::V1(community) => Auth::v1(community.expose().to_vec()),
@@ -187,13 +186,7 @@ impl Session {
         if let Some(salt) = salt {
             builder = builder.des_salt_state(salt);
         }
-        let line = Line {
-            family: Arc::clone(&self.family),
-            target: self.target,
-            accept_any_source: *accept_any_source,
-            notes: Arc::clone(&self.notes),
-        };
-        builder.build_with_transport(line).map_err(refused)
+        builder.build_with_transport(self.road.clone()).map_err(refused)
     }
 }
 

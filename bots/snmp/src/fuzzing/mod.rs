@@ -1,6 +1,10 @@
 //! What the fuzz targets call: any input is accepted or refused, never a panic, and what is accepted keeps its
 //! promises.
 
+mod replies;
+
+pub use replies::{Replies, Version};
+
 use crate::{DivisionByZero, Expression, OutputPath, slugify};
 
 /// How many values the sensors have whose texts are tried.
