@@ -1,0 +1,1 @@
+//! Raw flows in Parquet files.

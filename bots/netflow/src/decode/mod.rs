@@ -1,0 +1,1 @@
+//! From a datagram to flows.

@@ -1,0 +1,13 @@
+//! Grafolean's NetFlow bot.
+
+pub mod aggregate;
+pub mod archive;
+pub mod books;
+pub mod decode;
+pub mod flow;
+pub mod pcap;
+pub mod receive;
+pub mod sflow;
+pub mod try_flows;
+
+pub use flow::{Direction, Event, Flow, Has, Ip, Origin, Version};

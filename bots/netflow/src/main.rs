@@ -1,0 +1,3 @@
+//! The `grafolean-netflow-bot` binary.
+
+fn main() {}
