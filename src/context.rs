@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
@@ -41,6 +42,7 @@ pub struct Context {
     skipped: Arc<Skipped>,
     state: State,
     clock: Arc<dyn Clock>,
+    data_dir: Option<PathBuf>,
     may_write: bool,
 }
 
@@ -65,6 +67,7 @@ impl Context {
             skipped: Arc::default(),
             state: State::memory(),
             clock: Arc::new(SystemClock),
+            data_dir: None,
             may_write: true,
         }
     }
@@ -85,6 +88,11 @@ impl Context {
         self
     }
 
+    pub(crate) fn with_data_dir(mut self, data_dir: Option<PathBuf>) -> Self {
+        self.data_dir = data_dir;
+        self
+    }
+
     pub(crate) fn of_user(mut self, user: UserId) -> Self {
         self.user = user;
         self
@@ -100,6 +108,12 @@ impl Context {
     #[must_use]
     pub const fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Where this bot may keep files of its own: `DATA_DIR`, unless that is `none`. Nobody else uses it.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
     }
 
     /// What this bot remembers between its runs and lives: in `DATA_DIR`, or in memory where that is `none`, and in

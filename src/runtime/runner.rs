@@ -163,6 +163,7 @@ impl<C: Collector> Runner<C> {
         let delivery = Delivery::start(api.clone(), clock.clone(), outbox, delivery_options);
         let (vitals, run_metrics) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
         let context = Context::new(api.clone()).remembering(state.clone()).with_clock(clock.clone());
+        let context = context.with_data_dir(settings.data_dir.clone());
         let jobs = Arc::new(OnceLock::new());
         let health = match settings.health_addr {
             None => None,
