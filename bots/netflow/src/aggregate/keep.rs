@@ -45,7 +45,8 @@ impl Kept {
         self.written()
     }
 
-    fn written(&self) -> Vec<u8> {
+    /// All of it as bytes.
+    pub(super) fn written(&self) -> Vec<u8> {
         let store = &self.store;
         let mut out = vec![VERSION];
         out.extend(self.begin.as_micros().to_le_bytes());

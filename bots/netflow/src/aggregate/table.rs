@@ -415,3 +415,6 @@ const fn tag(hash: u64) -> u32 {
 const fn slot(hash: u64, place_plus_one: usize) -> u32 {
     tag(hash) << PLACE_BITS | place_plus_one as u32
 }
+
+#[cfg(test)]
+mod tests;

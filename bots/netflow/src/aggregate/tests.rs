@@ -9,6 +9,8 @@ use super::*;
 use crate::flow::{Direction, Event, Flow, Has, Ip};
 
 mod counting;
+mod extremes;
+mod killed;
 mod time;
 
 const BUDGET: usize = 8 << 20;

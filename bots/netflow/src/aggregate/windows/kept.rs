@@ -6,12 +6,12 @@ use super::super::report_codec::{put_exporter_key, take_exporter_key};
 use super::{Derived, Level, Long, MOST_SENDERS, Store, Windows, place};
 
 const SENDERS: u8 = 1;
-const SLICE: u8 = 2;
+const LONG: u8 = 2;
 const MINUTE: u8 = 3;
-const LONG: u8 = 4;
+const SLICE: u8 = 4;
 
-/// What a key names.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// What a key names. Keys sort in the order in which they are to be written: a longer window before what it replaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Name {
     Senders,
     Slice(u64),
@@ -32,7 +32,7 @@ impl Name {
                 key.push(MINUTE);
                 key.extend(number.to_be_bytes());
             }
-            Self::Long(level) => key.extend([LONG, level.code()]),
+            Self::Long(level) => key.extend([LONG, u8::MAX - level.code()]),
         }
         key
     }
@@ -43,7 +43,9 @@ impl Name {
             SENDERS => Self::Senders,
             SLICE => Self::Slice(u64::from_be_bytes(from.array()?)),
             MINUTE => Self::Minute(u64::from_be_bytes(from.array()?)),
-            LONG => Self::Long(Level::from_code(from.byte()?).filter(|level| *level >= Level::Hour)?),
+            LONG => {
+                Self::Long(Level::from_code(u8::MAX - from.byte()?).filter(|level| *level >= Level::Hour)?)
+            }
             _ => return None,
         };
         from.is_done().then_some(name)
@@ -94,6 +96,11 @@ impl Windows {
                     self.keep_long(longer);
                 }
                 self.keep_long(long);
+                if long == Level::Day && self.long[place(long)].is_none() {
+                    // Nothing goes on in a longer window; so this says up to where all is told.
+                    let end = Kept { store: Store::new(0), ..window };
+                    self.changes.insert(Name::Long(Level::Day).key(), Some(end.written()));
+                }
             }
         }
     }
@@ -115,12 +122,7 @@ impl Windows {
             }
         }
         // Senders first, then the longest windows, then minutes and slices in their order.
-        found.sort_unstable_by_key(|(name, _)| match name {
-            Name::Senders => (0, 0),
-            Name::Long(level) => (1, u64::from(u8::MAX - level.code())),
-            Name::Minute(number) => (2, *number),
-            Name::Slice(number) => (3, *number),
-        });
+        found.sort_unstable_by_key(|(name, _)| name.key());
         for (name, value) in found {
             let read = match name {
                 Name::Senders => self.restore_senders(value),
@@ -153,6 +155,8 @@ impl Windows {
         self.last_slice = window.covers;
         match name {
             Name::Senders => {}
+            // All of it was told.
+            Name::Long(_) if window.store.is_empty() => {}
             Name::Long(level) => {
                 self.long[place(level)] = Some(Long { begin: window.begin, written: value.to_vec() });
             }
