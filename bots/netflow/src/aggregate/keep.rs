@@ -69,7 +69,7 @@ impl Kept {
             put(&mut out, wire.exporter.into());
             out.push(wire.sides as u8);
         }
-        put_table(&mut out, &store.ips, |out, ip| put_ip(out, ip));
+        put_table(&mut out, &store.ips, put_ip);
         put_table(&mut out, &store.protocols, |out, protocol| out.push(protocol));
         put_table(&mut out, &store.connections, |out, (src, dst)| {
             put_ip(out, src);
@@ -153,7 +153,7 @@ fn take_table<'a, K: Key>(
             let key = take_key(from)?;
             let (bytes, packets) = (from.u64()?, from.u64()?);
             let discount = f32::from_bits(from.u32()?);
-            if !(discount >= 0.0) {
+            if discount.is_nan() || discount < 0.0 {
                 return None;
             }
             table.put(Entry { bytes, packets, key, group, discount });

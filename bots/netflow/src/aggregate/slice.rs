@@ -10,7 +10,7 @@ use crate::flow::{Direction, Flow, Has, Ip};
 /// So many flows are planned before any is counted.
 const AT_A_TIME: usize = 32;
 /// Interfaces that were looked up lately.
-const RECENT: usize = 256;
+const RECENT: usize = 1_024;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -203,8 +203,8 @@ impl Slice {
 
     #[inline]
     fn lane(&mut self, exporter: u32, way: Way, interface: u32) -> u32 {
-        let mixed = (exporter.wrapping_mul(31) ^ interface.wrapping_mul(3)).wrapping_add(way as u32) as usize;
-        let recent = &mut self.recent[mixed % RECENT];
+        let mixed = (exporter << 2 | way as u32).wrapping_mul(0x9e37_79b1) ^ interface;
+        let recent = &mut self.recent[(mixed.wrapping_mul(0x85eb_ca6b) >> 16) as usize % RECENT];
         if recent.interface == interface && recent.exporter == exporter && recent.way == way {
             return recent.lane;
         }

@@ -39,7 +39,7 @@ pub struct WindowsOptions {
     /// How many items the values have. Lists of interfaces are so long; those of exporters five times, since what
     /// they are merged into may have several exporters.
     pub top_n: usize,
-    /// Bytes for the open minute. 88 MiB hold 1.4 million connections, or 1.9 million addresses.
+    /// Bytes for the open minute. 64 MiB hold 1.0 million connections, or 1.4 million addresses.
     pub minute_bytes: usize,
     /// Bytes for the open quarter of an hour.
     pub quarter_bytes: usize,
@@ -55,10 +55,10 @@ impl Default for WindowsOptions {
     fn default() -> Self {
         Self {
             top_n: 10,
-            minute_bytes: 88 * MIB,
-            quarter_bytes: 40 * MIB,
-            long_bytes: 10 * MIB,
-            kept_slice_bytes: 2 * MIB,
+            minute_bytes: 64 * MIB,
+            quarter_bytes: 32 * MIB,
+            long_bytes: 8 * MIB,
+            kept_slice_bytes: MIB,
             kept_minute_bytes: 4 * MIB,
         }
     }

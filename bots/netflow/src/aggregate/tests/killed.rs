@@ -104,7 +104,7 @@ fn live(all: &[Heard], mortal: bool, tears: bool) -> (BTreeMap<(Level, Timestamp
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn a_bot_that_is_killed_reports_what_another_reports_and_no_window_twice(all in heard()) {
