@@ -304,7 +304,7 @@ fn values_of_variable_length_may_be_empty_or_long() {
     let fields =
         [field(8, 4), field(82, VARIABLE), field(1, 4), of_enterprise(9, 12_235, VARIABLE), field(7, 2)];
     let text = |length: usize| match u8::try_from(length) {
-        Ok(short @ ..255) => [&[short][..], &vec![b'x'; length]].concat(),
+        Ok(short @ 0..=254) => [&[short][..], &vec![b'x'; length]].concat(),
         _ => [&[255][..], &(length as u16).to_be_bytes(), &vec![b'x'; length]].concat(),
     };
     let mut records = Vec::new();
@@ -643,4 +643,24 @@ fn what_is_withdrawn_is_not_kept_any_more() {
     let (key, _) = bench.decoder.changes().remove(0);
     bench.flows(&ipfix(1, 0, &[set(2, &template(256, &[]))]));
     assert!(bench.decoder.changes().contains(&(key, None)));
+}
+
+#[test]
+fn datagrams_of_sflow_are_counted_with_the_others() {
+    let mut bench = Bench::new();
+    // Version, agent's address, sub-agent, sequence, uptime, samples: one of an Ethernet frame, one of 512.
+    let ethernet = [2, 16, 1_500, 0, 0, 0];
+    let sample = [&[9, 3, 512, 5_120, 0, 3, 4, 1][..], &ethernet].concat();
+    let samples = [&[1, sample.len() as u32 * 4][..], &sample].concat();
+    for sequence in (0..100).filter(|sequence| *sequence != 50) {
+        let header = [5, 1, 0x0a00_0007, 2, sequence, 60_000, 1];
+        let flows = bench.flows(&numbers(&[&header[..], &samples].concat()));
+        assert_eq!((flows[0].bytes, flows[0].sampling, flows[0].input), (1_500, 512, 3));
+    }
+    let (origin, _) = &bench.runs[0];
+    assert_eq!((origin.reported, origin.domain, origin.version), (Ip::v4(0x0a00_0007), 2, Version::Sflow));
+    let books = bench.of(ROUTER);
+    let sflow = books.version(Version::Sflow);
+    assert_eq!((sflow.flows.get(), sflow.octets.get(), sflow.lost.get()), (99, 99 * 1_500, 1));
+    assert_eq!(books.sampling().origin, RateOrigin::Header);
 }

@@ -110,7 +110,8 @@ fn whatever_was_kept_in_damaged_form_is_refused_or_taken_but_never_a_panic() {
     for n in 0..20_000 {
         let mut random = Random::new(n);
         let (key, value) = &kept[n as usize % kept.len()];
-        let (damaged_key, damaged_value) = (random.mutate(&values), random.mutate(&[value.clone()]));
+        let (damaged_key, damaged_value) =
+            (random.mutate(&values), random.mutate(std::slice::from_ref(value)));
         let mut next = Decoder::new(Arc::default());
         let pairs = [(&key[..], &damaged_value[..]), (&damaged_key[..], &value[..])];
         for key in next.restore(pairs) {

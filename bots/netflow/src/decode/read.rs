@@ -1,5 +1,7 @@
 //! From the records of a data set to flows.
 
+use std::num::NonZeroU32;
+
 use super::frame;
 use super::plan::{BEFORE, Family, Part, Plan, Record, Slot};
 use super::run::{Run, Tally, rate, ratio};
@@ -100,6 +102,7 @@ impl Set<'_> {
     }
 
     /// What few templates have.
+    #[inline]
     fn rare<S: FnMut(&Origin, &[Flow])>(
         &self,
         mut flow: Flow,
@@ -192,14 +195,10 @@ impl Set<'_> {
         });
     }
 
+    #[inline]
     fn rate(&self, record: Record<'_>, tally: &mut Tally) -> u32 {
-        let nonsense = &mut tally.nonsense_rates;
-        let said = rate(record.get(Slot::Interval), nonsense)
-            .or_else(|| {
-                let taken = record.get(Slot::SpacingInterval);
-                ratio(taken.saturating_add(record.get(Slot::Spacing)), taken, nonsense)
-            })
-            .or_else(|| ratio(record.get(Slot::Population), record.get(Slot::Size), nonsense));
+        // Most of those that say anything name their sampler and no more.
+        let said = if self.plan.has_rate { said_rate(record, &mut tally.nonsense_rates) } else { None };
         let (rate, origin) = match said {
             Some(rate) => (rate.get(), RateOrigin::Record),
             None if self.plan.has_sampler => {
@@ -212,6 +211,16 @@ impl Set<'_> {
         }
         rate
     }
+}
+
+/// The rate that a record itself has.
+fn said_rate(record: Record<'_>, nonsense: &mut u64) -> Option<NonZeroU32> {
+    rate(record.get(Slot::Interval), nonsense)
+        .or_else(|| {
+            let taken = record.get(Slot::SpacingInterval);
+            ratio(taken.saturating_add(record.get(Slot::Spacing)), taken, nonsense)
+        })
+        .or_else(|| ratio(record.get(Slot::Population), record.get(Slot::Size), nonsense))
 }
 
 #[inline(always)]

@@ -31,6 +31,7 @@ const TEMPLATE_BYTES: usize = size_of::<Template>() + 64;
 
 /// What records of a template are for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are plans, and all are boxed")]
 pub(super) enum Purpose {
     Flows(Plan),
     Options(Arc<[Field]>),
