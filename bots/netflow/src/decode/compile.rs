@@ -32,6 +32,7 @@ impl Plan {
             reverse_start: TimeKind::None,
             reverse_end: TimeKind::None,
             has_direction: false,
+            has_sampling: false,
             has_sampler: false,
             has_rate: false,
             is_rare: false,
@@ -222,9 +223,9 @@ impl Compiler {
         self.plan.has_sampler = self.has(Slot::Sampler);
         self.plan.has_rate =
             [Slot::Interval, Slot::SpacingInterval, Slot::Size].into_iter().any(|slot| self.has(slot));
+        self.plan.has_sampling = self.plan.has_rate || self.plan.has_sampler;
         let bytes = self.ranks[Slot::Bytes as usize];
         let rare = Rare {
-            sampling: self.plan.has_rate || self.plan.has_sampler,
             // Responder's counters are those of the other direction only where the initiator's are those of this one.
             reverse: self.ranks[Slot::ReverseBytes as usize].max(self.ranks[Slot::ReversePackets as usize])
                 > REVERSE_PAIR

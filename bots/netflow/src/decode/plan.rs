@@ -185,8 +185,6 @@ impl Family {
 /// What is rare in templates, so that records of all others need not look for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Rare {
-    /// A sampling rate or the id of a sampler.
-    pub(super) sampling: bool,
     /// The exporter's own address.
     pub(super) exporter: Family,
     /// Counters of the other direction.
@@ -215,6 +213,8 @@ pub(super) struct Plan {
     pub(super) reverse_start: TimeKind,
     pub(super) reverse_end: TimeKind,
     pub(super) has_direction: bool,
+    /// A sampling rate, or the id of a sampler.
+    pub(super) has_sampling: bool,
     pub(super) has_sampler: bool,
     /// A rate in the record itself.
     pub(super) has_rate: bool,

@@ -33,7 +33,7 @@ impl Set<'_> {
         if self.plan.rare.exporter == Family::None {
             run.reported(self.exporter);
         }
-        if self.usual_rate > 0 && !self.plan.rare.sampling {
+        if self.usual_rate > 0 && !self.plan.has_sampling {
             run.tally.rate = Some((self.usual_rate, RateOrigin::Options));
         }
         if self.plan.walk.is_empty() {
@@ -48,7 +48,7 @@ impl Set<'_> {
         let (mut begin, mut records) = (at - BEFORE, 0);
         while let Some(window) = data.get(begin..begin + BEFORE + plan.length) {
             let record = Record { window, places: &plan.places };
-            let flow = self.flow(record);
+            let flow = self.flow(record, &mut run.tally);
             if plan.is_rare {
                 self.rare(flow, record, plan.frame, run);
             } else {
@@ -70,7 +70,8 @@ impl Set<'_> {
                 break;
             };
             let record = Record { window: &data[at - BEFORE..at + length], places: &places };
-            self.rare(self.flow(record), record, frame, run);
+            let flow = self.flow(record, &mut run.tally);
+            self.rare(flow, record, frame, run);
             at += length;
             records += 1;
         }
@@ -78,7 +79,7 @@ impl Set<'_> {
     }
 
     #[inline(always)]
-    fn flow(&self, record: Record<'_>) -> Flow {
+    fn flow(&self, record: Record<'_>, tally: &mut Tally) -> Flow {
         let plan = self.plan;
         Flow {
             src: record.address(plan.src, Slot::SrcHigh, Slot::SrcLow, Slot::Src4),
@@ -89,7 +90,7 @@ impl Set<'_> {
             end: self.times.read(plan.end, record.get(Slot::End)),
             input: record.get_u32(Slot::Input),
             output: record.get_u32(Slot::Output),
-            sampling: self.usual_rate,
+            sampling: if plan.has_sampling { self.rate(record, tally) } else { self.usual_rate },
             src_port: record.get_u16(Slot::SrcPort),
             dst_port: record.get_u16(Slot::DstPort),
             protocol: record.get_u8(Slot::Protocol),
@@ -118,9 +119,6 @@ impl Set<'_> {
             if flow.packets == 0 {
                 flow.packets = record.get(Slot::OtherPackets);
             }
-        }
-        if rare.sampling {
-            flow.sampling = self.rate(record, &mut run.tally);
         }
         if rare.event {
             flow.event = match record.get_u8(Slot::Event) {
