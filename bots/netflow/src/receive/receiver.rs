@@ -252,7 +252,7 @@ mod tests {
     fn datagrams_of_any_size_arrive_whole_and_in_order() {
         let mut receiver = receiver("127.0.0.1:0");
         let exporter = exporter("127.0.0.7:0", &receiver);
-        let sizes = [0, 1, 1_428, 9_000, 65_507, 0, 65_507, 4_096, 24];
+        let sizes = [0_u32, 1, 1_428, 9_000, 65_507, 0, 65_507, 4_096, 24];
         let sent: Vec<Vec<u8>> = sizes
             .iter()
             .zip(0_u8..)
