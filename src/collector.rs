@@ -55,6 +55,29 @@ pub trait Collector: Sized + Send + Sync + 'static {
     /// await. Past its deadline it is dropped.
     fn perform(&self, run: &Run<Self::Task>) -> impl Future<Output = Result<Samples, JobError>> + Send;
 
+    /// Called once under `run`, before the first word with the backend: opens what receives data by itself, and takes
+    /// up what was [remembered](Context::state). What only answers to [`perform`](Self::perform) needs none of this.
+    ///
+    /// # Errors
+    /// When the bot cannot do its work: it ends then, with this as the reason.
+    fn begin(&self, cx: &Context) -> impl Future<Output = Result<(), StartError>> + Send {
+        let _ = cx;
+        async { Ok(()) }
+    }
+
+    /// Called when the outbox has what a run measured: committed, where it is a file. A mark of how far something is
+    /// delivered is moved here, so that a kill between the two repeats rather than skips; repeated samples with
+    /// the same time are stored once.
+    fn accepted(&self, run: &Run<Self::Task>) {
+        let _ = run;
+    }
+
+    /// Called once at the end, after the last run and before the state is closed: closes what [`begin`](Self::begin)
+    /// opened.
+    fn finish(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Reads the entities that have protocol `P` and are this bot's to serve, from all accounts.
     ///
     /// It costs `1 + 3 × accounts` requests. What is broken (an entity, a credential, a sensor) is skipped and

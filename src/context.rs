@@ -2,11 +2,15 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::backend::Api;
+use serde_json::{Map, Value};
+
 use crate::backend::config_cache::ConfigCache;
-use crate::backend::job_configs;
+use crate::backend::devices::{self, Device};
+use crate::backend::{Api, ApiError, EntityContent, EntityWrite, job_configs};
+use crate::clock::{Clock, SystemClock};
 use crate::error::FetchError;
 use crate::ids::{AccountId, EntityId, UserId};
 use crate::parts::{Knowledge, Parts};
@@ -37,6 +41,8 @@ pub struct Context {
     parts: Arc<Knowledge>,
     skipped: Arc<Skipped>,
     state: State,
+    clock: Arc<dyn Clock>,
+    data_dir: Option<PathBuf>,
     may_write: bool,
 }
 
@@ -60,6 +66,8 @@ impl Context {
             parts: Arc::default(),
             skipped: Arc::default(),
             state: State::memory(),
+            clock: Arc::new(SystemClock),
+            data_dir: None,
             may_write: true,
         }
     }
@@ -75,6 +83,16 @@ impl Context {
         self
     }
 
+    pub(crate) fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub(crate) fn with_data_dir(mut self, data_dir: Option<PathBuf>) -> Self {
+        self.data_dir = data_dir;
+        self
+    }
+
     pub(crate) fn of_user(mut self, user: UserId) -> Self {
         self.user = user;
         self
@@ -84,6 +102,18 @@ impl Context {
     #[must_use]
     pub const fn user(&self) -> UserId {
         self.user
+    }
+
+    /// The clock by which this bot's runs are planned and stamped.
+    #[must_use]
+    pub const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Where this bot may keep files of its own: `DATA_DIR`, unless that is `none`. Nobody else uses it.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
     }
 
     /// What this bot remembers between its runs and lives: in `DATA_DIR`, or in memory where that is `none`, and in
@@ -127,6 +157,43 @@ impl Context {
             return None;
         }
         Parts::of::<P>(self.api.clone(), self.parts.clone(), account, entity)
+    }
+
+    /// The accounts that this bot may see, as the last look at the jobs found them.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<AccountId> {
+        self.configs.accounts()
+    }
+
+    /// Reads the devices of an account, whoever serves them: with one request, however many they are. Those that
+    /// cannot be read are left out; a look at the jobs names them.
+    ///
+    /// # Errors
+    /// When the backend does not give the list.
+    pub async fn devices(&self, account: AccountId) -> Result<Vec<Device>, ApiError> {
+        devices::list(&*self.api, account).await
+    }
+
+    /// Suggests a device: an entity without any protocol, for a person to set up or to delete. None where nothing is
+    /// to be written: under the command `once`.
+    ///
+    /// When the answer is lost nobody knows whether it was created: look at [`devices`](Self::devices) before
+    /// suggesting it again.
+    ///
+    /// # Errors
+    /// When the backend refuses, or does not answer.
+    pub async fn suggest_device(
+        &self,
+        account: AccountId,
+        name: impl Into<String> + Send,
+        details: Map<String, Value>,
+    ) -> Result<Option<EntityId>, ApiError> {
+        if !self.may_write {
+            return Ok(None);
+        }
+        let content = EntityContent::new(name, devices::DEVICE, details);
+        let write = EntityWrite::Create { parent: None, content };
+        self.api.write_entity(account, &write).await.map(Some)
     }
 
     /// Reads the entities that have protocol `P` and are this bot's to serve.

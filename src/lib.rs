@@ -106,7 +106,8 @@ pub use backend::benching;
 #[doc(hidden)]
 pub use backend::fuzzing;
 pub use backend::{
-    Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, EntityContent, EntityWrite, Resource, Token,
+    Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, Device, EntityContent, EntityWrite,
+    Resource, Token,
 };
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use collector::Collector;

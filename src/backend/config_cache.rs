@@ -110,6 +110,16 @@ impl ConfigCache {
         sum
     }
 
+    /// The accounts of the last refresh, sorted.
+    pub(crate) fn accounts(&self) -> Vec<AccountId> {
+        let protocols = self.protocols.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts: Vec<_> =
+            protocols.values().flat_map(|known| known.accounts.keys().copied()).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
+    }
+
     /// Takes a refresh's answers, and gives the entities that there are now.
     pub(super) fn accept<P: Protocol>(
         &self,

@@ -329,7 +329,7 @@ fn read_details<T: serde::de::DeserializeOwned>(
     lenient::read(&value, values).map(Arc::new).map_err(in_field("details"))
 }
 
-fn details(raw: &RawValue) -> Result<Details, String> {
+pub(super) fn details(raw: &RawValue) -> Result<Details, String> {
     match wire::value(raw)? {
         serde_json::Value::Object(map) => Ok(map.into()),
         serde_json::Value::Array(list) if list.is_empty() => Ok(Details::default()),

@@ -4,6 +4,7 @@
 pub mod benching;
 mod children;
 pub(crate) mod config_cache;
+pub(crate) mod devices;
 mod entities;
 mod entity_write;
 #[cfg(fuzzing)]
@@ -17,6 +18,7 @@ mod table;
 pub(crate) mod token;
 pub(crate) mod wire;
 
+pub use devices::Device;
 pub use entity_write::{EntityContent, EntityWrite};
 pub use token::Token;
 

@@ -76,7 +76,11 @@ impl<C: Collector> Performer<C> {
             Ok(samples) => {
                 progress.reached(HANDING_OVER);
                 let failure = samples.failure().map(JobError::failed);
-                self.hand_over(samples, started).await.map(|measured| (measured, failure))
+                let handed_over = self.hand_over(samples, started).await;
+                handed_over.and_then(|measured| {
+                    self.tell_accepted(&run)?;
+                    Ok((measured, failure))
+                })
             }
             Err(error) => Err(error),
         };
@@ -88,6 +92,12 @@ impl<C: Collector> Performer<C> {
             }
             Err(error) => Outcome::failed(started, took, start.missed, error),
         }
+    }
+
+    /// The collector's own code: its panic is the run's failure, though the samples are safe.
+    fn tell_accepted(&self, run: &Run<C::Task>) -> Result<(), JobError> {
+        catch_unwind(AssertUnwindSafe(|| self.bot.accepted(run)))
+            .map_err(|panic| JobError::Panicked { message: panic_message(&*panic).to_owned() })
     }
 
     async fn hand_over(&self, samples: Samples, started: Timestamp) -> Result<Measured, JobError> {

@@ -162,7 +162,8 @@ impl<C: Collector> Runner<C> {
         let delivery_options = DeliveryOptions { mode: settings.delivery, ..DeliveryOptions::default() };
         let delivery = Delivery::start(api.clone(), clock.clone(), outbox, delivery_options);
         let (vitals, run_metrics) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
-        let context = Context::new(api.clone()).remembering(state.clone());
+        let context = Context::new(api.clone()).remembering(state.clone()).with_clock(clock.clone());
+        let context = context.with_data_dir(settings.data_dir.clone());
         let jobs = Arc::new(OnceLock::new());
         let health = match settings.health_addr {
             None => None,
@@ -181,7 +182,15 @@ impl<C: Collector> Runner<C> {
         };
         // Kept until all is delivered: a request under way may still need what the threads of runs hold.
         let mut crew = None;
-        let connected = connect(&*api, &vitals, &stop).await?;
+        bot.begin(&context).await?;
+        let connected = match connect(&*api, &vitals, &stop).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                finish(&*bot, grace, &stop).await;
+                close(&state, grace, &stop).await;
+                return Err(error);
+            }
+        };
         if let Some(user) = connected {
             let context = context.of_user(user);
             let runs = settings.max_concurrent_runs.unwrap_or(concurrency);
@@ -202,7 +211,7 @@ impl<C: Collector> Runner<C> {
                 metrics: run_metrics,
             };
             let interval = settings.jobs_refresh_interval;
-            let refresher = Refresher::new(bot, context, clock, vitals.clone(), interval);
+            let refresher = Refresher::new(bot.clone(), context, clock, vitals.clone(), interval);
             let table = Timetable::new(Limits { runs });
             // Questions come one at a time; more than a few at once can wait.
             let (asked, queries) = mpsc::channel(8);
@@ -214,7 +223,11 @@ impl<C: Collector> Runner<C> {
             vitals.idle("the bot is stopping");
             control.drain(grace, &stop).await;
         }
-        tokio::join!(close(&state, grace, &stop), flush(&delivery, grace, &stop));
+        let end = async {
+            finish(&*bot, grace, &stop).await;
+            close(&state, grace, &stop).await;
+        };
+        tokio::join!(end, flush(&delivery, grace, &stop));
         // The loop is gone, so that these are the only hands on the threads.
         if let Some(workers) = crew.and_then(Arc::into_inner) {
             workers.stop().await;
@@ -226,18 +239,29 @@ impl<C: Collector> Runner<C> {
     }
 }
 
+/// Lets the collector close what it opened, as far as the time goes.
+async fn finish<C: Collector>(bot: &C, grace: Duration, stop: &Stop) {
+    tokio::select! {
+        biased;
+        () = bot.finish() => {}
+        () = too_late(grace, stop) => tracing::warn!("the collector did not finish in time"),
+    }
+}
+
+/// When to wait for something no longer.
+async fn too_late(grace: Duration, stop: &Stop) {
+    tokio::select! {
+        () = tokio::time::sleep(grace) => {}
+        () = stop.aborting() => tokio::time::sleep(AT_ONCE).await,
+    }
+}
+
 /// Writes what the bot is to remember, as far as the time goes.
 async fn close(state: &State, grace: Duration, stop: &Stop) {
-    let too_late = async {
-        tokio::select! {
-            () = tokio::time::sleep(grace) => {}
-            () = stop.aborting() => tokio::time::sleep(AT_ONCE).await,
-        }
-    };
     tokio::select! {
         biased;
         () = state.close() => {}
-        () = too_late => tracing::warn!("the state file was not closed in time: the last changes may be forgotten"),
+        () = too_late(grace, stop) => tracing::warn!("the state file was not closed in time: the last changes may be forgotten"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod configuration;
 mod health;
+mod lifecycle;
 mod outages;
 mod parts;
 mod posting;

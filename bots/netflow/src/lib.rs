@@ -5,6 +5,7 @@ pub mod archive;
 pub mod books;
 pub mod decode;
 pub mod flow;
+mod packet;
 pub mod pcap;
 pub mod receive;
 pub mod sflow;
