@@ -82,7 +82,8 @@ impl Metrics {
     /// The sum of a metric over all its labels.
     pub(crate) fn sum(&self, name: &str) -> f64 {
         let all = self.0.lines().filter_map(|line| line.strip_prefix(name));
-        let values = all.filter(|rest| rest.starts_with(['{', ' '])).filter_map(|rest| rest.rsplit(' ').next());
+        let values =
+            all.filter(|rest| rest.starts_with(['{', ' '])).filter_map(|rest| rest.rsplit(' ').next());
         values.filter_map(|value| value.trim().parse::<f64>().ok()).sum()
     }
 

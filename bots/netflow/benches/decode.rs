@@ -4,7 +4,13 @@
 //! cargo bench -p grafolean-netflow-bot --bench decode
 //! ```
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, missing_docs, reason = "a load program")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a load program"
+)]
 
 use std::hint::black_box;
 use std::path::Path;
@@ -29,7 +35,11 @@ const CAPTURES: &[(&str, &[&str], &[&str])] = &[
     (
         "v9 softflowd",
         &["python-netflow/PACKET_V9_TEMPLATE.dat"],
-        &["python-netflow/PACKETS_V9_00.dat", "python-netflow/PACKETS_V9_01.dat", "python-netflow/PACKETS_V9_02.dat"],
+        &[
+            "python-netflow/PACKETS_V9_00.dat",
+            "python-netflow/PACKETS_V9_01.dat",
+            "python-netflow/PACKETS_V9_02.dat",
+        ],
     ),
     (
         "v9 ASR 9000",
@@ -46,11 +56,7 @@ const CAPTURES: &[(&str, &[&str], &[&str])] = &[
         &["logstash-codec-netflow/ipfix_test_openbsd_pflow_tpl.dat"],
         &["logstash-codec-netflow/ipfix_test_openbsd_pflow_data.dat"],
     ),
-    (
-        "IPFIX softflowd",
-        &["python-netflow/PACKET_IPFIX_TEMPLATE.dat"],
-        &["python-netflow/PACKET_IPFIX.dat"],
-    ),
+    ("IPFIX softflowd", &["python-netflow/PACKET_IPFIX_TEMPLATE.dat"], &["python-netflow/PACKET_IPFIX.dat"]),
     (
         "IPFIX NetScaler, variable",
         &["logstash-codec-netflow/ipfix_test_netscaler_tpl.dat"],

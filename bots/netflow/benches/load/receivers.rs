@@ -296,7 +296,8 @@ print(flows, (time.process_time() - begin) / flows * 1e6)
     let mut line = String::new();
     match said.split_once(' ').and_then(|(flows, cost)| Some((flows, cost.trim().parse::<f64>().ok()?))) {
         Some((flows, cost)) => {
-            write!(line, "| Python netflow, parsing {flows} flows alone | | | {cost:.2} | | |").expect("a String");
+            write!(line, "| Python netflow, parsing {flows} flows alone | | | {cost:.2} | | |")
+                .expect("a String");
         }
         None => line.push_str("Python has no package netflow"),
     }

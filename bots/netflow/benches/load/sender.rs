@@ -41,7 +41,8 @@ impl Sender {
         machine::stay_on(OTHER_CORE);
         let mut traffic = Traffic::new(7, SystemClock.now().as_millis());
         let exporters = (0..EXPORTERS).map(|n| {
-            let socket = UdpSocket::bind(("127.0.0.".to_owned() + &(11 + n).to_string(), 0)).expect("a socket");
+            let socket =
+                UdpSocket::bind(("127.0.0.".to_owned() + &(11 + n).to_string(), 0)).expect("a socket");
             socket.connect(("127.0.0.1", port)).expect("an address");
             let domain = u32::from(n) + 1;
             let datagrams = (0..DATAGRAMS).map(|_| {
@@ -119,7 +120,8 @@ impl Exporter {
                 Form::V9 => 1,
             });
         }
-        let slices: [[IoSlice<'_>; 1]; TOGETHER] = std::array::from_fn(|n| [IoSlice::new(&together[n].bytes)]);
+        let slices: [[IoSlice<'_>; 1]; TOGETHER] =
+            std::array::from_fn(|n| [IoSlice::new(&together[n].bytes)]);
         let mut done = 0;
         while done < TOGETHER {
             let rest = &slices[done..];

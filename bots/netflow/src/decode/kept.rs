@@ -60,10 +60,7 @@ impl Decoder {
     }
 
     /// Takes up what was kept. Returns the keys that cannot be read, or for which there is no room.
-    pub fn restore<'a>(
-        &mut self,
-        kept: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> Vec<Vec<u8>> {
+    pub fn restore<'a>(&mut self, kept: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<Vec<u8>> {
         let mut unreadable = Vec::new();
         for (key, value) in kept {
             if self.restore_one(key, value).is_none() {
