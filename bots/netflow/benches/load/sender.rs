@@ -129,7 +129,7 @@ impl Exporter {
             match sendmmsg(self.socket.as_raw_fd(), headers, rest, connected, [], MsgFlags::empty()) {
                 Ok(sent) => done += sent.count(),
                 Err(Errno::EINTR | Errno::ENOBUFS | Errno::EAGAIN) => {}
-                Err(error) => panic!("sending: {error}"),
+                Err(error) => unreachable!("sending: {error}"),
             }
         }
         let octets = together.iter().map(|datagram| datagram.octets).sum();

@@ -156,9 +156,9 @@ struct Group<'a, W: Write + Send> {
 }
 
 impl<W: Write + Send> Group<'_, W> {
-    fn of_flow<T: DataType>(&mut self, mut value: impl FnMut(&Flow) -> Option<T::T>) -> Result<()> {
+    fn of_flow<T: DataType>(&mut self, value: impl FnMut(&Flow) -> Option<T::T>) -> Result<()> {
         let batch = self.batch;
-        self.column::<T>(batch.flows.iter().map(|flow| value(flow)))
+        self.column::<T>(batch.flows.iter().map(value))
     }
 
     fn of_origin<T: DataType>(&mut self, mut value: impl FnMut(&Run) -> Option<T::T>) -> Result<()> {
