@@ -20,13 +20,18 @@
 #[path = "load/traffic.rs"]
 mod traffic;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use grafolean_netflow_bot::archive::{Archive, ArchiveOptions};
 use grafolean_netflow_bot::{Flow, Ip, Origin, Version};
 use grafoleancollector::{SystemClock, Timestamp};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::SerializedFileReader;
 
 use crate::traffic::Traffic;
 
@@ -87,6 +92,23 @@ fn main() {
     println!("|---:|---:|---:|---:|");
     println!("| {kept} | {:.2} | {:.0} | {:.0} |", bytes as f64 / kept, cpu / kept * 1e9, kept / cpu,);
     assert_eq!(counts.dropped_disk.get(), 0);
+    println!();
+    columns(directory.path(), kept);
+}
+
+/// What each column takes of that.
+fn columns(directory: &Path, flows: f64) {
+    let mut sizes = BTreeMap::<String, i64>::new();
+    for file in fs::read_dir(directory).expect("the directory") {
+        let file = fs::File::open(file.expect("a file").path()).expect("a file");
+        let reader = SerializedFileReader::new(file).expect("a Parquet file");
+        for column in reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
+            *sizes.entry(column.column_path().string()).or_default() += column.compressed_size();
+        }
+    }
+    for (name, size) in sizes {
+        println!("{name:12} {:.3}", size as f64 / flows);
+    }
 }
 
 /// CPU seconds of the thread that writes.

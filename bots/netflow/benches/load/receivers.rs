@@ -238,7 +238,7 @@ impl Target for Bot {
     }
 
     fn bytes(&mut self) -> Option<u64> {
-        Some(self.bot.metrics().sum("grafolean_netflow_bytes_total") as u64)
+        Some(self.bot.metrics().sum("netflow_octets_total") as u64)
     }
 }
 

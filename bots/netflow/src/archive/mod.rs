@@ -30,7 +30,8 @@
 //! | `protocol` | uint8 or null | IP protocol |
 //! | `bytes`, `packets` | uint64 | as the record has them, not multiplied by the sampling rate |
 //! | `sampling` | uint32 or null | each packet stands for so many; null where the exporter did not say |
-//! | `started`, `ended` | timestamp, ms, UTC, or null | first and last packet, by the exporter's clock |
+//! | `ended` | timestamp, ms, UTC, or null | last packet, by the exporter's clock |
+//! | `duration_ms` | int64 or null | since the first packet; negative where the exporter says so |
 //! | `input`, `output` | uint32 or null | SNMP indexes of the interfaces |
 //! | `direction` | text or null | `ingress` or `egress`, where the record says |
 //! | `event` | text or null | a firewall's event: `delete`, `update`, or `none` for one without traffic |

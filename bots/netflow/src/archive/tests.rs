@@ -123,8 +123,8 @@ fn every_field_is_read_back_as_it_was() {
         ("bytes", Field::ULong(u64::MAX), Field::ULong(0)),
         ("packets", Field::ULong(1 << 63), Field::ULong(0)),
         ("sampling", Field::UInt(1_000), Field::Null),
-        ("started", Field::TimestampMillis(1_795_298_000_123), Field::Null),
         ("ended", Field::TimestampMillis(1_795_298_001_456), Field::Null),
+        ("duration_ms", Field::Long(1_333), Field::Null),
         ("input", Field::UInt(u32::MAX), Field::Null),
         ("output", Field::UInt(3), Field::Null),
         ("direction", text("egress"), Field::Null),
@@ -344,7 +344,10 @@ fn duckdb_pyarrow_and_pandas_read_the_files() {
     let archive = start(directory.path());
     let mut feed = archive.feed();
     for n in 0..50_000 {
-        feed.offer(&origin(after(n / 100)), &[Flow { start: 1_795_298_000_123, ..flow(n) }, Flow::default()]);
+        feed.offer(
+            &origin(after(n / 100)),
+            &[Flow { start: 1_795_298_000_123, end: 1_795_298_000_223, ..flow(n) }, Flow::default()],
+        );
     }
     drop(feed);
     archive.close();
@@ -357,7 +360,7 @@ assert sql(f'select count(*), sum(bytes), count(src), min(dst), max(dst_port) fr
 assert sql(f'select src, sum(bytes * coalesce(sampling, 1)) as b from {files} where src is not null group by src order by b desc, src limit 1')[0][0] == '10.0.39.15'
 types = dict((row[0], row[1]) for row in sql(f'describe select * from {files}'))
 assert types['received'] == 'TIMESTAMP WITH TIME ZONE' and types['bytes'] == 'UBIGINT' and types['src'] == 'VARCHAR' and types['src_port'] == 'USMALLINT', types
-assert sql(f'select epoch_ms(min(received)), epoch_ms(min(started)) from {files}') == [(1795298400000, 1795298000123)]
+assert sql(f'select epoch_ms(min(received)), epoch_ms(min(ended)), max(duration_ms) from {files}') == [(1795298400000, 1795298000223, 100)]
 "),
         ("pyarrow", "
 import pyarrow.parquet, glob

@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// lasts some 90 ms.
 pub const DEFAULT_RECEIVE_BUFFER: usize = 4 << 20;
 
-/// Nothing that is shown or stored is finer than this.
+/// Nobody minds that a flow is counted so much later.
 const LONGEST_NAP: Duration = Duration::from_millis(10);
 
 /// How a socket is to be.
