@@ -329,11 +329,10 @@ fn a_directory_that_cannot_be_made_is_said() {
     assert!(error.to_string().contains("cannot be used"), "{error}");
 }
 
-/// Real readers, where this machine has them: `PYTHON` names an interpreter with duckdb, pyarrow and pandas.
+/// Real readers, where this machine has them: `PYTHON_WITH_READERS` names an interpreter with duckdb, pyarrow and pandas.
 #[test]
 fn duckdb_pyarrow_and_pandas_read_the_files() {
-    let python = ["PYTHON_WITH_READERS"].iter().find_map(|name| option_env_at_run(name));
-    let python = python.unwrap_or_else(|| "python3".to_owned());
+    let python = python_with_readers();
     let has = |module: &str| {
         Command::new(&python)
             .args(["-c", &format!("import {module}")])
@@ -390,6 +389,6 @@ assert len(frame) == 100000 and frame['bytes'].sum() == 1249975000
     clippy::disallowed_methods,
     reason = "which interpreter to use is a matter of the machine that tests"
 )]
-fn option_env_at_run(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+fn python_with_readers() -> String {
+    std::env::var("PYTHON_WITH_READERS").unwrap_or_else(|_| "python3".to_owned())
 }
