@@ -37,6 +37,11 @@ impl Bot {
         Self { child, health: health.to_string(), _directory: directory }
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("the bot runs")
     }
@@ -74,6 +79,14 @@ impl Drop for Bot {
 pub(crate) struct Metrics(String);
 
 impl Metrics {
+    /// The sum of a metric over all its labels.
+    pub(crate) fn sum(&self, name: &str) -> f64 {
+        let all = self.0.lines().filter_map(|line| line.strip_prefix(name));
+        let values =
+            all.filter(|rest| rest.starts_with(['{', ' '])).filter_map(|rest| rest.rsplit(' ').next());
+        values.filter_map(|value| value.trim().parse::<f64>().ok()).sum()
+    }
+
     pub(crate) fn get(&self, name: &str) -> f64 {
         let value = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.and_then(|value| value.trim().parse().ok()).unwrap_or(f64::NAN)
