@@ -180,6 +180,18 @@ impl Has {
         Self(self.0 | other.0)
     }
 
+    /// The same of a flow in the other direction.
+    #[must_use]
+    pub(crate) const fn swapped(self) -> Self {
+        const fn swap(bits: u8, one: u8, other: u8) -> u8 {
+            let (has_one, has_other) = (bits & one != 0, bits & other != 0);
+            let rest = bits & !(one | other);
+            rest | if has_one { other } else { 0 } | if has_other { one } else { 0 }
+        }
+        let ports = swap(self.0, Self::SRC_PORT.0, Self::DST_PORT.0);
+        Self(swap(ports, Self::INPUT.0, Self::OUTPUT.0))
+    }
+
     /// Whether all of `other` are there.
     #[must_use]
     #[inline]

@@ -1,0 +1,131 @@
+//! Hashes of keys that strangers choose.
+//!
+//! A folded multiply (both halves of a 128-bit product) with secret numbers of this process: two instructions for
+//! eight bytes, and nobody who cannot read our memory can find keys that fall together.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::OnceLock;
+
+use crate::flow::Ip;
+
+/// The secret numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seed([u64; 5]);
+
+impl Seed {
+    /// Those of this process.
+    pub(super) fn of_process() -> Self {
+        static SEED: OnceLock<Seed> = OnceLock::new();
+        // The standard library's keys come from the system.
+        *SEED.get_or_init(|| Self(std::array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)))
+    }
+
+    #[inline]
+    fn ip(&self, ip: Ip, a: usize, b: usize) -> u64 {
+        fold(ip.high ^ self.0[a], ip.low ^ self.0[b])
+    }
+
+    #[inline]
+    fn finish(&self, hash: u64, group: u32) -> u64 {
+        fold(hash ^ u64::from(group) << 32, self.0[4])
+    }
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a product")]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// What is counted: an address, a connection, a port, a protocol.
+pub(super) trait Key: Copy + Ord {
+    /// The hash of this key in a group.
+    fn hash(self, group: u32, seed: &Seed) -> u64;
+}
+
+impl Key for Ip {
+    #[inline]
+    fn hash(self, group: u32, seed: &Seed) -> u64 {
+        seed.finish(seed.ip(self, 0, 1), group)
+    }
+}
+
+impl Key for (Ip, Ip) {
+    #[inline]
+    fn hash(self, group: u32, seed: &Seed) -> u64 {
+        seed.finish(seed.ip(self.0, 0, 1) ^ seed.ip(self.1, 2, 3).rotate_left(23), group)
+    }
+}
+
+impl Key for u16 {
+    #[inline]
+    fn hash(self, group: u32, seed: &Seed) -> u64 {
+        seed.finish(u64::from(self) ^ seed.0[0], group)
+    }
+}
+
+impl Key for u8 {
+    #[inline]
+    fn hash(self, group: u32, seed: &Seed) -> u64 {
+        seed.finish(u64::from(self) ^ seed.0[1], group)
+    }
+}
+
+/// The same for the standard library's maps, which hold what is looked up once per packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Folded(Seed);
+
+impl Default for Folded {
+    fn default() -> Self {
+        Self(Seed::of_process())
+    }
+}
+
+impl BuildHasher for Folded {
+    type Hasher = FoldedHasher;
+
+    fn build_hasher(&self) -> FoldedHasher {
+        FoldedHasher { state: self.0.0[0], seed: self.0 }
+    }
+}
+
+pub(super) struct FoldedHasher {
+    state: u64,
+    seed: Seed,
+}
+
+impl Hasher for FoldedHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word) ^ (chunk.len() as u64) << 56);
+        }
+    }
+
+    #[inline]
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    #[inline]
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(value.into());
+    }
+
+    #[inline]
+    fn write_u64(&mut self, value: u64) {
+        self.state = fold(self.state ^ value, self.seed.0[1]).wrapping_add(self.seed.0[2]);
+    }
+
+    #[inline]
+    fn write_isize(&mut self, value: isize) {
+        self.write_u64(value.cast_unsigned() as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        fold(self.state, self.seed.0[3])
+    }
+}
