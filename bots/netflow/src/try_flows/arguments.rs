@@ -33,14 +33,11 @@ pub(super) enum Input {
 pub(super) fn parse(arguments: Vec<OsString>) -> Result<Options, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(arguments)?;
-    let mut listen = Vec::new();
-    for text in matches.get_many::<String>("listen").into_iter().flatten() {
-        let more = addresses(text).map_err(|error| wrong(&mut command, &error))?;
-        listen.extend(more);
-    }
-    if listen.is_empty() {
-        listen = addresses(DEFAULT_LISTEN).map_err(|error| wrong(&mut command, &error))?;
-    }
+    let listen: Vec<&str> =
+        matches.get_many::<String>("listen").into_iter().flatten().map(String::as_str).collect();
+    let listen = if listen.is_empty() { DEFAULT_LISTEN.to_owned() } else { listen.join(",") };
+    let listen = addresses(&listen)
+        .map_err(|error| command.error(ErrorKind::ValueValidation, format!("--listen: {error}")))?;
     let input = match matches.get_one::<PathBuf>("pcap") {
         Some(file) => Input::Capture { file: file.clone(), port: matches.get_one("port").copied() },
         None => Input::Listen(listen),
@@ -53,10 +50,6 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Options, clap::Error> {
         time: seconds("seconds"),
         every: seconds("every").unwrap_or(Duration::from_secs(10)),
     })
-}
-
-fn wrong(command: &mut Command, error: &dyn std::error::Error) -> clap::Error {
-    command.error(ErrorKind::ValueValidation, format!("--listen: {error}"))
 }
 
 fn command() -> Command {
@@ -125,6 +118,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_by_name() {
         for (arguments, says) in [
             ("--listen router:2055", "--listen: \"router:2055\" is no"),
+            ("--listen 2055 --listen 2055", "is there twice"),
             ("--pcap a --listen 2055", "cannot be used with"),
             ("--port 2055", "--pcap <FILE>"),
             ("--count 0", "0 is not in 1.."),

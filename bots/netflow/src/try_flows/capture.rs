@@ -53,7 +53,13 @@ pub(super) fn show(options: &Options, file: &Path, port: Option<u16>) -> io::Res
     if !options.json {
         let traffic = ear.take_traffic();
         let view = View { books: &ear.books, now, recent: None, traffic: &traffic, top: 10 };
-        writeln!(out, "{}: {}, {}", safe(&file.display().to_string()), capture.seen(), many(ear.heard.flows, "flow"))?;
+        writeln!(
+            out,
+            "{}: {}, {}",
+            safe(&file.display().to_string()),
+            capture.seen(),
+            many(ear.heard.flows, "flow")
+        )?;
         for line in view.lines(screen::size().0) {
             writeln!(out, "{}", safe(&line))?;
         }
@@ -72,7 +78,8 @@ fn why_nothing(ear: &Ear, seen: &Seen, other_ports: &BTreeMap<u16, u64>) -> Vec<
     if other_ports.is_empty() {
         return vec![format!("No UDP datagram is in it: {seen}")];
     }
-    let mut ports: Vec<_> = other_ports.iter().map(|(port, count)| (std::cmp::Reverse(*count), *port)).collect();
+    let mut ports: Vec<_> =
+        other_ports.iter().map(|(port, count)| (std::cmp::Reverse(*count), *port)).collect();
     ports.sort_unstable();
     let ports: Vec<_> = ports.iter().take(PORTS).map(|(_, port)| port.to_string()).collect();
     vec![format!("Nothing was sent to that port; there are datagrams to {}", ports.join(", "))]

@@ -124,7 +124,9 @@ mod tests {
             ..Flow::default()
         };
         let line = line(&flow);
-        for part in ["\"src\":\"0.0.0.1\"", "\"protocol\":6", "\"input\":3", "\"sampling\":100", "egress", "delete"] {
+        for part in
+            ["\"src\":\"0.0.0.1\"", "\"protocol\":6", "\"input\":3", "\"sampling\":100", "egress", "delete"]
+        {
             assert!(line.contains(part), "{part}: {line}");
         }
     }

@@ -244,5 +244,7 @@ pub(super) fn why_no_flows(ear: &Ear, datagrams: u64) -> Vec<String> {
         return vec!["The exporter sent packets, but no flows yet: is there traffic, and is it longer than its timeouts?".to_owned()];
     }
     let them = many(datagrams, "packet");
-    vec![format!("{them} came, and none of them is NetFlow v5, v7, v9, IPFIX or sFlow v5: what is sent to that port?")]
+    vec![format!(
+        "{them} came, and none of them is NetFlow v5, v7, v9, IPFIX or sFlow v5: what is sent to that port?"
+    )]
 }

@@ -94,7 +94,8 @@ impl Traffic {
             self.ports.extend(side.ports.iter().map(|(port, count)| (*port, count.bytes)));
             self.protocols.extend(side.protocols.iter().map(|(protocol, count)| (*protocol, count.bytes)));
             let interfaces = side.interfaces.iter();
-            self.interfaces.extend(interfaces.map(|(index, report)| ((address, *index), report.totals.bytes)));
+            self.interfaces
+                .extend(interfaces.map(|(index, report)| ((address, *index), report.totals.bytes)));
         }
         self.sources.cut();
         self.destinations.cut();

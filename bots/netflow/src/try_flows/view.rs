@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grafoleancollector::Timestamp;
 
-use super::print::{Side, beside, many, percent, safe, short, span, table};
+use super::print::{Side, beside, percent, safe, short, span, table};
 use super::traffic::{List, Recent, Traffic};
 use crate::Ip;
 use crate::books::{Books, ExporterBooks, Malformed, RateOrigin};
@@ -82,7 +82,16 @@ impl View<'_> {
             None => ["packets", "flows", "bytes"],
         };
         let head = [
-            "exporter", "version", head[0], head[1], head[2], "lost", "templates", "sampling", "clock", "state",
+            "exporter",
+            "version",
+            head[0],
+            head[1],
+            head[2],
+            "lost",
+            "templates",
+            "sampling",
+            "clock",
+            "state",
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(all.iter().take(EXPORTERS).map(|exporter| self.exporter(exporter)));
@@ -220,4 +229,76 @@ fn protocol_name(protocol: u8) -> String {
         _ => return protocol.to_string(),
     }
     .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::ear::Ear;
+    use super::*;
+    use crate::books::InterfaceName;
+
+    /// A datagram of v5 with one flow of 1,000 bytes, through interface 7, one in ten packets sampled.
+    fn datagram(sequence: u32) -> Vec<u8> {
+        let mut datagram = vec![0; 24 + 48];
+        (datagram[1], datagram[3]) = (5, 1);
+        datagram[8..12].copy_from_slice(&1_700_000_000_u32.to_be_bytes());
+        datagram[16..20].copy_from_slice(&sequence.to_be_bytes());
+        datagram[23] = 10;
+        datagram[24..32].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
+        datagram[24 + 13] = 7;
+        datagram[24 + 20..24 + 24].copy_from_slice(&1_000_u32.to_be_bytes());
+        datagram[24 + 35] = 53;
+        datagram[24 + 38] = 17;
+        datagram
+    }
+
+    fn heard(sequences: &[u32]) -> Ear {
+        let mut ear = Ear::new(false, None);
+        for sequence in sequences {
+            let now = Timestamp::from_secs(1_700_000_000);
+            ear.hear(now, Ip::v4(0x0a00_00fe), &datagram(*sequence), &mut Vec::new()).unwrap();
+        }
+        ear
+    }
+
+    fn lines(ear: &mut Ear) -> Vec<String> {
+        let traffic = ear.take_traffic();
+        let (books, now) = (Arc::clone(&ear.books), Timestamp::from_secs(1_700_000_000));
+        View { books: &books, now, recent: None, traffic: &traffic, top: 10 }.lines(200)
+    }
+
+    #[test]
+    fn exporters_and_talkers_are_shown() {
+        let lines = lines(&mut heard(&[0, 1, 4]));
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            words(&lines[1])[..9],
+            ["10.0.0.254", "v5", "3", "3", "30k", "2", "(40", "%)", "0"],
+            "{lines:#?}"
+        );
+        assert!(lines[1].contains("1:10 (header)"), "{lines:#?}");
+        let shown = lines.join("\n");
+        for part in ["10.0.0.1 > 10.0.0.2", "UDP", "53", "10.0.0.254 7", "100 %"] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+    }
+
+    #[test]
+    fn names_of_interfaces_cannot_command_the_terminal() {
+        let mut ear = heard(&[0]);
+        let evil = InterfaceName { name: "Gi0/7\u{1b}[2J\u{202e}".into(), description: "".into() };
+        ear.books.of(Ip::v4(0x0a00_00fe)).unwrap().name_interface(7, evil);
+        let shown = lines(&mut ear).join("\n");
+        assert!(shown.contains("10.0.0.254 7 Gi0/7\\u{1b}[2J"), "{shown}");
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown}");
+    }
+
+    #[test]
+    fn without_exporters_there_is_nothing_to_show() {
+        let mut ear = Ear::new(false, None);
+        ear.hear(Timestamp::from_secs(1), Ip::v4(1), b"GET / HTTP/1.1", &mut Vec::new()).unwrap();
+        assert_eq!((lines(&mut ear).len(), ear.heard.datagrams, ear.heard.flows), (0, 1, 0));
+    }
 }
