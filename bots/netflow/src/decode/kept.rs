@@ -1,10 +1,289 @@
 //! What is kept of streams when the bot ends, in bytes.
+//!
+//! A key is a kind, a version, an address, a domain and, of a template, its id; a value begins with the number of its
+//! form. Nothing is believed of what is read: another version of the bot may have written it, or a bad disk.
+
+use std::num::NonZeroU32;
+
+use grafoleancollector::Timestamp;
 
 use super::Decoder;
-use super::stream::Stream;
-use crate::flow::Ip;
+use super::sequence::Sequence;
+use super::source::Source;
+use super::stream::{Budget, Stream, Template};
+use super::template::{FIRST_ID, Form};
+use crate::books::InterfaceName;
+use crate::flow::{Ip, Version};
+
+/// The form of all values.
+const FORM: u8 = 1;
+
+const TEMPLATE: u8 = b't';
+const OPTIONS: u8 = b'o';
+const SEQUENCE: u8 = b's';
+
+/// Keys of streams that are gone and were not asked for: those beyond stay, and go another time.
+const MOST_REMOVED: usize = 1 << 16;
+
+/// Something kept: its key, and its value, or None when it is to be removed.
+type Change = (Vec<u8>, Option<Vec<u8>>);
+
+fn key(kind: u8, address: Ip, stream: &Stream, template: Option<u16>) -> Vec<u8> {
+    let mut key = vec![kind, stream.version as u8];
+    key.extend(address.octets());
+    key.extend(stream.domain.to_be_bytes());
+    key.extend(template.into_iter().flat_map(u16::to_be_bytes));
+    key
+}
 
 /// Says that all that was kept of a stream may go.
-pub(super) fn forget(_address: Ip, _stream: &Stream, _removed: &mut Vec<Vec<u8>>) {}
+pub(super) fn forget(address: Ip, stream: &Stream, removed: &mut Vec<Vec<u8>>) {
+    let templates = stream.templates().iter().map(|(id, _)| *id).chain(stream.removed.iter().copied());
+    let templates = templates.map(|id| key(TEMPLATE, address, stream, Some(id)));
+    let others = [OPTIONS, SEQUENCE].map(|kind| key(kind, address, stream, None));
+    removed.extend(templates.chain(others).take(MOST_REMOVED.saturating_sub(removed.len())));
+}
 
-impl Decoder {}
+impl Decoder {
+    /// What has changed since the last call and is to be kept: keys, with their values or None when they are to be
+    /// removed.
+    pub fn changes(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let mut changes: Vec<Change> = self.removed.drain(..).map(|key| (key, None)).collect();
+        for address in self.changed.drain(..) {
+            let Some(source) = self.sources.get_mut(&address) else { continue };
+            source.is_changed = false;
+            for stream in &mut source.streams {
+                stream_changes(address, stream, &mut changes);
+            }
+        }
+        changes
+    }
+
+    /// Takes up what was kept. Returns the keys that cannot be read, or for which there is no room.
+    pub fn restore<'a>(
+        &mut self,
+        kept: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Vec<Vec<u8>> {
+        let mut unreadable = Vec::new();
+        for (key, value) in kept {
+            if self.restore_one(key, value).is_none() {
+                unreadable.push(key.to_vec());
+            }
+        }
+        unreadable
+    }
+
+    fn restore_one(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let mut key = Reader(key);
+        let kind = key.u8()?;
+        let version = key.u8().and_then(|version| Version::ALL.get(usize::from(version)).copied())?;
+        let address = key.array().map(Ip::v6)?;
+        let domain = key.u32()?;
+        let id = if kind == TEMPLATE { key.u16().filter(|id| *id >= FIRST_ID)? } else { 0 };
+        let mut value = Reader(value);
+        if !key.0.is_empty() || value.u8()? != FORM {
+            return None;
+        }
+        let last = Timestamp::from_micros(value.i64()?);
+        let kept = match kind {
+            TEMPLATE => Kept::Template(template(value, last)?),
+            OPTIONS => Kept::Options(Options::read(value)?),
+            SEQUENCE => Kept::Sequence(Sequence::from_next(value.u32().filter(|_| value.0.is_empty())?)),
+            _ => return None,
+        };
+        let address = self.admit(address, last)?;
+        let source = self.sources.get_mut(&address)?;
+        source.last = source.last.max(last);
+        let at = match source.position(version, domain) {
+            Some(at) => at,
+            None if source.streams.len() < self.limits.streams => {
+                source.streams.push(Stream::new(version, domain, last));
+                source.streams.len() - 1
+            }
+            None => return None,
+        };
+        let Source { books, share, streams, .. } = source;
+        let stream = &mut streams[at];
+        stream.last = stream.last.max(last);
+        match kept {
+            Kept::Template(template) => {
+                let mut budget = Budget { share, room: &mut self.room, limits: &self.limits, books };
+                if stream.template(id).is_none() && !stream.put(id, template, &mut budget) {
+                    return None;
+                }
+            }
+            Kept::Options(options) => {
+                options.put(stream);
+                for (index, name) in &stream.names {
+                    books.name_interface(*index, name.clone());
+                }
+            }
+            Kept::Sequence(sequence) => stream.sequence = sequence,
+        }
+        Some(())
+    }
+}
+
+enum Kept {
+    Template(Template),
+    Options(Options),
+    Sequence(Sequence),
+}
+
+fn stream_changes(address: Ip, stream: &mut Stream, changes: &mut Vec<Change>) {
+    if std::mem::take(&mut stream.templates_changed) {
+        for id in std::mem::take(&mut stream.removed) {
+            if stream.template(id).is_none() {
+                changes.push((key(TEMPLATE, address, stream, Some(id)), None));
+            }
+        }
+        let mut keys = Vec::new();
+        for (id, template) in stream.templates_mut() {
+            if std::mem::take(&mut template.is_changed) {
+                template.kept = Some(template.refreshed);
+                keys.push((*id, template_value(template)));
+            }
+        }
+        changes.extend(
+            keys.into_iter().map(|(id, value)| (key(TEMPLATE, address, stream, Some(id)), Some(value))),
+        );
+    }
+    if std::mem::take(&mut stream.options_changed) {
+        changes.push((key(OPTIONS, address, stream, None), Some(Options::value(stream))));
+    }
+    if std::mem::take(&mut stream.sequence_changed) {
+        let value = stream.sequence.next.map(|next| {
+            let mut value = begin(stream.last);
+            value.extend(next.to_be_bytes());
+            value
+        });
+        changes.push((key(SEQUENCE, address, stream, None), value));
+    }
+}
+
+fn begin(last: Timestamp) -> Vec<u8> {
+    let mut value = vec![FORM];
+    value.extend(last.as_micros().to_be_bytes());
+    value
+}
+
+fn template_value(template: &Template) -> Vec<u8> {
+    let mut value = begin(template.refreshed);
+    let scopes = match template.form {
+        Form::V9 { scopes } => Some(scopes),
+        Form::Ipfix => None,
+    };
+    value.extend([u8::from(template.is_options()), u8::from(scopes.is_none())]);
+    value.extend(scopes.unwrap_or_default().to_be_bytes());
+    value.extend_from_slice(&template.fields);
+    value
+}
+
+fn template(mut value: Reader<'_>, refreshed: Timestamp) -> Option<Template> {
+    let (options, form) = (value.u8()? == 1, value.u8()?);
+    let scopes = value.u16()?;
+    let form = if form == 1 { Form::Ipfix } else { Form::V9 { scopes } };
+    let mut template = Template::new(value.0, form, options, refreshed)?;
+    (template.kept, template.is_changed) = (Some(refreshed), false);
+    Some(template)
+}
+
+/// What an exporter has told in options.
+#[derive(Default)]
+struct Options {
+    stream: Option<NonZeroU32>,
+    samplers: Vec<(u64, NonZeroU32)>,
+    exporter: Ip,
+    boot: Option<i64>,
+    names: Vec<(u32, InterfaceName)>,
+}
+
+impl Options {
+    #[expect(clippy::cast_possible_truncation, reason = "there are far fewer")]
+    fn value(stream: &Stream) -> Vec<u8> {
+        let mut value = begin(stream.last);
+        value.extend(stream.sampling.stream.map_or(0, NonZeroU32::get).to_be_bytes());
+        value.extend(stream.exporter.octets());
+        value.extend(stream.boot.unwrap_or(i64::MIN).to_be_bytes());
+        value.extend((stream.sampling.samplers().len() as u16).to_be_bytes());
+        for (id, rate) in stream.sampling.samplers() {
+            value.extend(id.to_be_bytes());
+            value.extend(rate.get().to_be_bytes());
+        }
+        value.extend((stream.names.len() as u16).to_be_bytes());
+        for (index, InterfaceName { name, description }) in &stream.names {
+            value.extend(index.to_be_bytes());
+            for text in [name, description] {
+                value.push(text.len() as u8);
+                value.extend(text.bytes());
+            }
+        }
+        value
+    }
+
+    fn read(mut value: Reader<'_>) -> Option<Self> {
+        let stream = NonZeroU32::new(value.u32()?);
+        let exporter = value.array().map(Ip::v6)?;
+        let boot = Some(value.i64()?).filter(|boot| *boot != i64::MIN);
+        let mut options = Self { stream, exporter, boot, ..Self::default() };
+        for _ in 0..value.u16()? {
+            options.samplers.push((value.u64()?, NonZeroU32::new(value.u32()?)?));
+        }
+        for _ in 0..value.u16()? {
+            let index = value.u32()?;
+            let name = InterfaceName { name: value.text()?, description: value.text()? };
+            options.names.push((index, name));
+        }
+        value.0.is_empty().then_some(options)
+    }
+
+    fn put(self, stream: &mut Stream) {
+        if let Some(rate) = self.stream {
+            stream.sampling.set_stream(rate);
+        }
+        for (id, rate) in self.samplers {
+            stream.sampling.set_sampler(id, rate);
+        }
+        stream.exporter = self.exporter;
+        stream.boot = self.boot;
+        stream.names = self.names.into_iter().take(super::options::MOST_NAMES).collect();
+    }
+}
+
+/// Reads bytes from their beginning.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    fn text(&mut self) -> Option<Box<str>> {
+        let length = usize::from(self.u8()?);
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok().map(Into::into)
+    }
+}

@@ -34,6 +34,7 @@ use self::source::{Source, waiting_since};
 use self::stream::{Budget, QUIET, Stream, seconds};
 use crate::books::{Books, ExporterBooks, Malformed, RateOrigin};
 use crate::flow::{Flow, Ip, Origin, Version};
+use crate::sflow;
 
 pub use self::room::Limits;
 
@@ -254,10 +255,9 @@ impl Work<'_> {
             self.books.malformed(Malformed::Version).inc();
             return None;
         };
-        let (Kind::Fixed(version) | Kind::Sets(version)) = kind else {
-            // The one place where sFlow comes in.
-            self.books.malformed(Malformed::Sflow).inc();
-            return None;
+        let version = match kind {
+            Kind::Fixed(version) | Kind::Sets(version) => version,
+            Kind::Sflow => Version::Sflow,
         };
         flows.clear();
         let origin =
@@ -265,7 +265,8 @@ impl Work<'_> {
         let mut run = Run { origin, flows, sink, tally: Tally::default() };
         let read = match kind {
             Kind::Fixed(_) => self.fixed(version, datagram, &mut run),
-            _ => self.sets(version, datagram, &mut run),
+            Kind::Sets(_) => self.sets(version, datagram, &mut run),
+            Kind::Sflow => self.sflow(datagram, &mut run),
         };
         if read.is_none() {
             self.books.malformed(Malformed::Header).inc();
@@ -298,7 +299,10 @@ impl Work<'_> {
             self.books.set_sampling(header.sampling, RateOrigin::Header);
         }
         self.source.clock(header.times.export, self.received);
-        let at = self.stream(version, header.domain)?;
+        let Some(at) = self.stream(version, header.domain) else {
+            self.books.refused.inc();
+            return Some(());
+        };
         let units = u32::try_from(header.count).ok();
         self.follow(at, header.sequence, units, header.times.uptime, Reach::FLOWS);
         Some(())
@@ -339,6 +343,25 @@ impl Work<'_> {
             _ => (records, Reach::FLOWS),
         };
         self.follow(at, message.sequence, units, message.times.uptime, reach);
+        Some(())
+    }
+
+    fn sflow<S: FnMut(&Origin, &[Flow])>(&mut self, datagram: &[u8], run: &mut Run<'_, S>) -> Option<()> {
+        let header = sflow::decode(datagram, run.flows).ok()?;
+        if header.trouble.is_some() {
+            self.books.malformed(Malformed::Sflow).inc();
+        }
+        (run.origin.domain, run.origin.reported) = (header.sub_agent, header.agent);
+        if let Some(flow) = run.flows.last().filter(|flow| flow.sampling > 0) {
+            self.books.set_sampling(flow.sampling, RateOrigin::Header);
+        }
+        run.count();
+        run.flush();
+        let Some(at) = self.stream(Version::Sflow, header.sub_agent) else {
+            self.books.refused.inc();
+            return Some(());
+        };
+        self.follow(at, header.sequence, Some(1), Some(header.uptime_ms), Reach::PACKETS);
         Some(())
     }
 

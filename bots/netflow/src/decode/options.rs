@@ -9,7 +9,7 @@ use crate::books::InterfaceName;
 use crate::flow::Ip;
 
 /// Interfaces of one stream whose names are remembered.
-const MOST_NAMES: usize = 1_024;
+pub(super) const MOST_NAMES: usize = 1_024;
 /// Bytes of a name or description that are remembered.
 const LONGEST_NAME: usize = 64;
 /// v9: what the options are of is an interface.

@@ -26,6 +26,14 @@ pub(super) struct Tally {
     pub(super) names: bool,
 }
 
+impl Tally {
+    #[inline(always)]
+    fn add(&mut self, flow: &Flow) {
+        self.octets = self.octets.saturating_add(flow.bytes);
+        self.long_flows += u64::from(flow.start != 0 && flow.end.saturating_sub(flow.start) > LONG_FLOW);
+    }
+}
+
 /// Gathers flows of one origin.
 pub(super) struct Run<'a, S> {
     pub(super) origin: Origin,
@@ -37,13 +45,18 @@ pub(super) struct Run<'a, S> {
 impl<S: FnMut(&Origin, &[Flow])> Run<'_, S> {
     #[inline(always)]
     pub(super) fn push(&mut self, flow: Flow) {
-        self.tally.octets = self.tally.octets.saturating_add(flow.bytes);
-        self.tally.long_flows +=
-            u64::from(flow.start != 0 && flow.end.saturating_sub(flow.start) > LONG_FLOW);
+        self.tally.add(&flow);
         if self.flows.len() == LONGEST_RUN {
             self.flush();
         }
         self.flows.push(flow);
+    }
+
+    /// Counts flows that were put into the run in another way.
+    pub(super) fn count(&mut self) {
+        for flow in &*self.flows {
+            self.tally.add(flow);
+        }
     }
 
     /// Those behind come from an exporter that calls itself so.
