@@ -47,9 +47,12 @@ const OF_EXPORTERS: [Family; 17] = [
     ("templates_expired_total", "counter", "Templates that were not repeated for too long.", |books| {
         float(&books.templates_expired)
     }),
-    ("refused_total", "counter", "Templates, and packets of streams, for which there was no room.", |books| {
-        float(&books.refused)
-    }),
+    (
+        "refused_total",
+        "counter",
+        "Templates, and packets of streams, for which there was no room.",
+        |books| float(&books.refused),
+    ),
     ("sets_without_template_total", "counter", "Data sets that came before their template.", |books| {
         float(&books.sets_without_template)
     }),
@@ -69,12 +72,18 @@ const OF_EXPORTERS: [Family; 17] = [
     ("nonsense_rates_total", "counter", "Sampling rates that nobody can mean.", |books| {
         float(&books.nonsense_rates)
     }),
-    ("waiting_since_timestamp_seconds", "gauge", "Since when data waits for a template. 0: none does.", |books| {
-        books.waiting.since().map_or(0.0, grafoleancollector::Timestamp::as_secs_f64)
-    }),
-    ("sampling_rate", "gauge", "The sampling rate of the last flows. 0: the exporter has not said.", |books| {
-        books.sampling().rate.map_or(0.0, |rate| f64::from(rate.get()))
-    }),
+    (
+        "waiting_since_timestamp_seconds",
+        "gauge",
+        "Since when data waits for a template. 0: none does.",
+        |books| books.waiting.since().map_or(0.0, grafoleancollector::Timestamp::as_secs_f64),
+    ),
+    (
+        "sampling_rate",
+        "gauge",
+        "The sampling rate of the last flows. 0: the exporter has not said.",
+        |books| books.sampling().rate.map_or(0.0, |rate| f64::from(rate.get())),
+    ),
     ("clock_skew_seconds", "gauge", "By how much the exporter's clock is behind ours.", |books| {
         books.skew_ms().unwrap_or(0) as f64 / 1e3
     }),

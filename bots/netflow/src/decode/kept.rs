@@ -60,10 +60,7 @@ impl Decoder {
     }
 
     /// Takes up what was kept. Returns the keys that cannot be read, or for which there is no room.
-    pub fn restore<'a>(
-        &mut self,
-        kept: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> Vec<Vec<u8>> {
+    pub fn restore<'a>(&mut self, kept: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<Vec<u8>> {
         let mut unreadable = Vec::new();
         for (key, value) in kept {
             if self.restore_one(key, value).is_none() {
@@ -86,7 +83,7 @@ impl Decoder {
         }
         let last = Timestamp::from_micros(value.i64()?);
         let kept = match kind {
-            TEMPLATE => Kept::Template(template(value, last)?),
+            TEMPLATE => Kept::Template(Box::new(template(value, last)?)),
             OPTIONS => Kept::Options(Options::read(value)?),
             SEQUENCE => Kept::Sequence(Sequence::from_next(value.u32().filter(|_| value.0.is_empty())?)),
             _ => return None,
@@ -108,7 +105,7 @@ impl Decoder {
         match kept {
             Kept::Template(template) => {
                 let mut budget = Budget { share, room: &mut self.room, limits: &self.limits, books };
-                if stream.template(id).is_none() && !stream.put(id, template, &mut budget) {
+                if stream.template(id).is_none() && !stream.put(id, *template, &mut budget) {
                     return None;
                 }
             }
@@ -125,7 +122,7 @@ impl Decoder {
 }
 
 enum Kept {
-    Template(Template),
+    Template(Box<Template>),
     Options(Options),
     Sequence(Sequence),
 }

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (arguments, says) in [
-            ("--listen router:2055", "--listen: \"router:2055\" is no"),
+            ("--listen router:2055", "--listen: \"router\" is no"),
             ("--listen 2055 --listen 2055", "is there twice"),
             ("--pcap a --listen 2055", "cannot be used with"),
             ("--port 2055", "--pcap <FILE>"),

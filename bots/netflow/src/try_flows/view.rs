@@ -271,13 +271,11 @@ mod tests {
 
     #[test]
     fn exporters_and_talkers_are_shown() {
-        let lines = lines(&mut heard(&[0, 1, 4]));
-        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(
-            words(&lines[1])[..9],
-            ["10.0.0.254", "v5", "3", "3", "30k", "2", "(40", "%)", "0"],
-            "{lines:#?}"
-        );
+        let sequences: Vec<u32> = (0..2).chain(4..102).collect();
+        let lines = lines(&mut heard(&sequences));
+        let words: Vec<_> = lines[1].split_whitespace().collect();
+        let expected = ["10.0.0.254", "v5", "100", "100", "1M", "2", "(2.0", "%)", "0"];
+        assert_eq!(words[..9], expected, "{lines:#?}");
         assert!(lines[1].contains("1:10 (header)"), "{lines:#?}");
         let shown = lines.join("\n");
         for part in ["10.0.0.1 > 10.0.0.2", "UDP", "53", "10.0.0.254 7", "100 %"] {
