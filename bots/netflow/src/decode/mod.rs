@@ -4,6 +4,8 @@
 //! read with it straight from the datagram. Whatever a datagram has in it, all that can be read of it is, and what
 //! cannot is counted in the [`Books`].
 
+mod compile;
+mod elements;
 mod fixed;
 mod frame;
 mod kept;

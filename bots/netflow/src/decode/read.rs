@@ -1,5 +1,7 @@
 //! From the records of a data set to flows.
 
+use std::num::NonZeroU32;
+
 use super::frame;
 use super::plan::{BEFORE, Family, Part, Plan, Record, Slot};
 use super::run::{Run, Tally, rate, ratio};
@@ -31,7 +33,7 @@ impl Set<'_> {
         if self.plan.rare.exporter == Family::None {
             run.reported(self.exporter);
         }
-        if self.usual_rate > 0 && !self.plan.rare.sampling {
+        if self.usual_rate > 0 && !self.plan.has_sampling {
             run.tally.rate = Some((self.usual_rate, RateOrigin::Options));
         }
         if self.plan.walk.is_empty() {
@@ -46,7 +48,7 @@ impl Set<'_> {
         let (mut begin, mut records) = (at - BEFORE, 0);
         while let Some(window) = data.get(begin..begin + BEFORE + plan.length) {
             let record = Record { window, places: &plan.places };
-            let flow = self.flow(record);
+            let flow = self.flow(record, &mut run.tally);
             if plan.is_rare {
                 self.rare(flow, record, plan.frame, run);
             } else {
@@ -68,7 +70,8 @@ impl Set<'_> {
                 break;
             };
             let record = Record { window: &data[at - BEFORE..at + length], places: &places };
-            self.rare(self.flow(record), record, frame, run);
+            let flow = self.flow(record, &mut run.tally);
+            self.rare(flow, record, frame, run);
             at += length;
             records += 1;
         }
@@ -76,7 +79,7 @@ impl Set<'_> {
     }
 
     #[inline(always)]
-    fn flow(&self, record: Record<'_>) -> Flow {
+    fn flow(&self, record: Record<'_>, tally: &mut Tally) -> Flow {
         let plan = self.plan;
         Flow {
             src: record.address(plan.src, Slot::SrcHigh, Slot::SrcLow, Slot::Src4),
@@ -87,7 +90,7 @@ impl Set<'_> {
             end: self.times.read(plan.end, record.get(Slot::End)),
             input: record.get_u32(Slot::Input),
             output: record.get_u32(Slot::Output),
-            sampling: self.usual_rate,
+            sampling: if plan.has_sampling { self.rate(record, tally) } else { self.usual_rate },
             src_port: record.get_u16(Slot::SrcPort),
             dst_port: record.get_u16(Slot::DstPort),
             protocol: record.get_u8(Slot::Protocol),
@@ -100,6 +103,7 @@ impl Set<'_> {
     }
 
     /// What few templates have.
+    #[inline]
     fn rare<S: FnMut(&Origin, &[Flow])>(
         &self,
         mut flow: Flow,
@@ -115,9 +119,6 @@ impl Set<'_> {
             if flow.packets == 0 {
                 flow.packets = record.get(Slot::OtherPackets);
             }
-        }
-        if rare.sampling {
-            flow.sampling = self.rate(record, &mut run.tally);
         }
         if rare.event {
             flow.event = match record.get_u8(Slot::Event) {
@@ -192,14 +193,10 @@ impl Set<'_> {
         });
     }
 
+    #[inline]
     fn rate(&self, record: Record<'_>, tally: &mut Tally) -> u32 {
-        let nonsense = &mut tally.nonsense_rates;
-        let said = rate(record.get(Slot::Interval), nonsense)
-            .or_else(|| {
-                let taken = record.get(Slot::SpacingInterval);
-                ratio(taken.saturating_add(record.get(Slot::Spacing)), taken, nonsense)
-            })
-            .or_else(|| ratio(record.get(Slot::Population), record.get(Slot::Size), nonsense));
+        // Most of those that say anything name their sampler and no more.
+        let said = if self.plan.has_rate { said_rate(record, &mut tally.nonsense_rates) } else { None };
         let (rate, origin) = match said {
             Some(rate) => (rate.get(), RateOrigin::Record),
             None if self.plan.has_sampler => {
@@ -212,6 +209,16 @@ impl Set<'_> {
         }
         rate
     }
+}
+
+/// The rate that a record itself has.
+fn said_rate(record: Record<'_>, nonsense: &mut u64) -> Option<NonZeroU32> {
+    rate(record.get(Slot::Interval), nonsense)
+        .or_else(|| {
+            let taken = record.get(Slot::SpacingInterval);
+            ratio(taken.saturating_add(record.get(Slot::Spacing)), taken, nonsense)
+        })
+        .or_else(|| ratio(record.get(Slot::Population), record.get(Slot::Size), nonsense))
 }
 
 #[inline(always)]

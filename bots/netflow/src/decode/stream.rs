@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use grafoleancollector::Timestamp;
 
@@ -19,7 +20,8 @@ use crate::flow::{Ip, Version};
 pub(super) const TEMPLATE_LIFE: i64 = 25 * 3_600;
 
 /// When there is no room for another template or stream, one takes it that has been quiet for so many seconds.
-pub(super) const QUIET: i64 = 30 * 60;
+pub(super) const QUIET: i64 = QUIET_SECONDS as i64;
+const QUIET_SECONDS: u64 = 30 * 60;
 
 /// Data sets wait so many seconds for their template. Most exporters repeat theirs within half an hour.
 pub(super) const PATIENCE: i64 = 31 * 60;
@@ -29,6 +31,7 @@ const TEMPLATE_BYTES: usize = size_of::<Template>() + 64;
 
 /// What records of a template are for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are plans, and all are boxed")]
 pub(super) enum Purpose {
     Flows(Plan),
     Options(Arc<[Field]>),
@@ -142,6 +145,8 @@ pub(super) struct Stream {
     pub(super) boot: Option<i64>,
     pub(super) sequence: Sequence,
     pub(super) last: Timestamp,
+    /// There is no room for more templates before: so that a flood of them costs little time.
+    full_until: Option<Timestamp>,
     /// What is to be kept anew.
     pub(super) options_changed: bool,
     pub(super) sequence_changed: bool,
@@ -164,6 +169,7 @@ impl Stream {
             boot: None,
             sequence: Sequence::default(),
             last: now,
+            full_until: None,
             options_changed: false,
             sequence_changed: false,
             templates_changed: false,
@@ -205,6 +211,9 @@ impl Stream {
             }
             return Learnt::Same;
         }
+        if found.is_err() && self.full_until.is_some_and(|until| now < until) {
+            return Learnt::NoRoom;
+        }
         let Some(template) = Template::new(fields, form, options, now) else { return Learnt::Unusable };
         let learnt = if let Ok(at) = found {
             self.forget_at(at, budget);
@@ -223,7 +232,11 @@ impl Stream {
                 Some((at, (_, old))) if seconds(template.refreshed, old.refreshed) > QUIET => {
                     self.forget_at(at, budget);
                 }
-                _ => return false,
+                _ => {
+                    self.full_until =
+                        oldest.map(|(_, (_, old))| old.refreshed.plus(Duration::from_secs(QUIET_SECONDS)));
+                    return false;
+                }
             }
         }
         let Err(at) = self.templates.binary_search_by_key(&id, |(id, _)| *id) else { return false };
@@ -238,6 +251,7 @@ impl Stream {
 
     fn forget_at(&mut self, at: usize, budget: &mut Budget<'_>) {
         let (id, template) = self.templates.remove(at);
+        self.full_until = None;
         budget.give(template.bytes());
         budget.books.templates.add(-1);
         // At most so many as there are ids, and only until they are told.

@@ -1,0 +1,121 @@
+//! Real packets, mutated: whatever comes, nothing panics, and little is remembered.
+//!
+//! ```text
+//! cargo test --release -p grafolean-netflow-bot --test mutated_packets -- --ignored --nocapture      20 million
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    reason = "these are tests, helpers included"
+)]
+
+#[path = "support/mutation.rs"]
+mod mutation;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use grafolean_netflow_bot::Ip;
+use grafolean_netflow_bot::books::Books;
+use grafolean_netflow_bot::decode::{Decoder, Limits};
+use grafoleancollector::Timestamp;
+use mutation::Random;
+
+#[test]
+fn whatever_an_exporter_sends_nothing_panics() {
+    assert!(mutate_and_decode(60_000) > 0);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn whatever_an_exporter_sends_twenty_million_times() {
+    let flows = mutate_and_decode(20_000_000);
+    eprintln!("20,000,000 packets, of which {flows} flows came");
+}
+
+/// All packets that the captures have, templates first.
+fn seeds() -> Vec<Vec<u8>> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let mut files: Vec<_> = ["logstash-codec-netflow", "python-netflow"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(data.join(folder)).unwrap())
+        .map(|file| file.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|extension| extension == "dat"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 50);
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+/// Decodes so many packets. Returns how many flows came of them.
+fn mutate_and_decode(packets: u64) -> u64 {
+    let threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let run = |thread: u64| {
+        thread::spawn(move || {
+            let seeds = seeds();
+            let books = Arc::new(Books::default());
+            let mut limits = Limits::default();
+            limits.unknown_sources = 16;
+            limits.templates = 64;
+            limits.bytes_of_unknown = 4 << 20;
+            let mut decoder = Decoder::new(Arc::clone(&books)).with_limits(limits);
+            let mut now = Timestamp::from_secs(1_700_000_000);
+            let mut flows = 0;
+            let mut kept = std::collections::BTreeMap::new();
+            for n in (thread..packets).step_by(threads as usize) {
+                let packet = Random::new(n).mutate(&seeds);
+                let source = Ip::v4((n % 20) as u32);
+                now = now.plus(Duration::from_millis(200));
+                decoder.datagram(now, source, &packet, &mut |_, more| {
+                    assert!(!more.is_empty());
+                    flows += more.len() as u64;
+                });
+                if n % 5_000 < threads {
+                    for (key, value) in decoder.changes() {
+                        match value {
+                            Some(value) => kept.insert(key, value),
+                            None => kept.remove(&key),
+                        };
+                    }
+                    let templates: i64 = books.list().iter().map(|books| books.templates.get()).sum();
+                    assert!((0..=16 * 64 * 64).contains(&templates), "{templates}");
+                    let bytes: usize = kept.iter().map(|(key, value)| key.len() + value.len()).sum();
+                    assert!(bytes < 16 << 20, "{bytes} bytes are kept");
+                }
+            }
+            // All that was kept can be taken up again.
+            let mut next = Decoder::new(Arc::default()).with_limits(limits);
+            let unread = next.restore(kept.iter().map(|(key, value)| (&key[..], &value[..])));
+            assert!(unread.is_empty(), "{} of {}", unread.len(), kept.len());
+            flows
+        })
+    };
+    let threads: Vec<_> = (0..threads).map(run).collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+}
+
+#[test]
+fn whatever_was_kept_in_damaged_form_is_refused_or_taken_but_never_a_panic() {
+    let mut decoder = Decoder::new(Arc::default());
+    for packet in seeds() {
+        decoder.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(7), &packet, &mut |_, _| {});
+    }
+    let kept: Vec<_> = decoder.changes().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    assert!(kept.len() > 50);
+    let values: Vec<_> = kept.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect();
+    for n in 0..20_000 {
+        let mut random = Random::new(n);
+        let (key, value) = &kept[n as usize % kept.len()];
+        let (damaged_key, damaged_value) =
+            (random.mutate(&values), random.mutate(std::slice::from_ref(value)));
+        let mut next = Decoder::new(Arc::default());
+        let pairs = [(&key[..], &damaged_value[..]), (&damaged_key[..], &value[..])];
+        for key in next.restore(pairs) {
+            assert!(key == pairs[0].0 || key == pairs[1].0);
+        }
+    }
+}
