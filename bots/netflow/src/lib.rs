@@ -9,6 +9,7 @@ mod packet;
 pub mod pcap;
 pub mod receive;
 pub mod sflow;
-pub mod try_flows;
+mod try_flows;
 
 pub use flow::{Direction, Event, Flow, Has, Ip, Origin, Version};
+pub use try_flows::try_flows;

@@ -13,7 +13,7 @@
 //! | several (a flooded frame), or unknown | 0 |
 //!
 //! A sample taken at its output interface, of which its data source tells, is [`Direction::Egress`](crate::Direction::Egress); one at its input
-//! interface [`Direction::Ingress`]: so an agent that samples both ways counts no packet twice.
+//! interface [`Direction::Ingress`](crate::Direction::Ingress): so an agent that samples both ways counts no packet twice.
 //!
 //! All samples and records carry their lengths: what is unknown, or of no use here, is skipped.
 
