@@ -9,6 +9,7 @@ mod data_dir;
 mod killed;
 mod logging;
 mod once;
+#[path = "../../../../tests/support/program.rs"]
 mod program;
 mod scene;
 mod service;
@@ -16,3 +17,6 @@ mod settings;
 mod stopping;
 mod token;
 mod try_hosts;
+
+/// The program that is tested.
+const BINARY: &str = env!("CARGO_BIN_EXE_grafolean-ping-bot");

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     reason = "these are tests, which fail by panicking"
@@ -15,7 +16,11 @@ mod agents;
 mod commands;
 mod lives;
 mod memory;
+#[path = "../../../../tests/support/program.rs"]
 mod program;
 mod scene;
 mod secrets;
 mod settings;
+
+/// The program that is tested.
+const BINARY: &str = env!("CARGO_BIN_EXE_grafolean-snmp-bot");

@@ -1,8 +1,11 @@
-//! Runs the binary: a clean environment, all output captured, and no test without an end.
+//! Runs a bot's binary: a clean environment, all output captured, and no test without an end. The tests of each bot
+//! take it up with `#[path]`, and say as `BINARY` which it is.
+#![allow(dead_code, reason = "each bot uses a part of it")]
 
 use std::io::{self, Read, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -13,13 +16,37 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::Instant;
 
+use crate::BINARY;
+
 /// What a test waits for comes within this even on a slow machine; it is the end of a test, never a measure.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-const BINARY: &str = env!("CARGO_BIN_EXE_grafolean-snmp-bot");
 
 /// The binary with these arguments, an empty environment, and the root folder to work in.
 pub(crate) fn bot(arguments: &[&str]) -> Program {
     Program::new(Command::new(BINARY), arguments)
+}
+
+/// The same, started by a shell script in namespaces of its own (`--mount`, `--net`). The script ends with
+/// `exec "$@"`. None where this is not allowed, which is said, and an error under CI.
+pub(crate) fn bot_in_namespace(test: &str, of: &str, script: &str, arguments: &[&str]) -> Option<Program> {
+    let allowed = Command::new("unshare").args([of, "true"]).stderr(Stdio::null()).status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        skip(test, &format!("it needs root, and unshare {of}"));
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command.args([of, "sh", "-ec", script, "sh", BINARY]);
+    let program = Program::new(command, arguments);
+    // For the commands that the script uses.
+    Some(program.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"))
+}
+
+/// Says that a test is not run, and fails where all of them have to run.
+pub(crate) fn skip(test: &str, why: &str) {
+    #[allow(clippy::disallowed_methods, reason = "a test has no settings to look this up in")]
+    let ci = std::env::var_os("CI").is_some();
+    assert!(!ci, "{test}: {why}");
+    eprintln!("skipped: {test}: {why}");
 }
 
 /// A program that is about to be started.
@@ -38,6 +65,16 @@ impl Program {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn working_in(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
         self
     }
 
@@ -124,10 +161,15 @@ impl Running {
     }
 
     /// Waits until something is so; in vain, when the program has ended.
-    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, holds: impl FnMut() -> bool) {
+        self.within(LIMIT, what, holds);
+    }
+
+    /// The same for what takes its time.
+    pub(crate) fn within(&self, limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
         let began = Instant::now();
         loop {
-            let over = self.stderr.reader.is_finished() || began.elapsed() > LIMIT;
+            let over = self.stderr.reader.is_finished() || began.elapsed() > limit;
             if holds() {
                 return;
             }
