@@ -155,6 +155,11 @@ impl StartError {
         Self::Collector { what: what.to_string(), source: None }
     }
 
+    /// The same with the error that is the reason.
+    pub fn collector_because(what: impl fmt::Display, source: impl Into<Source>) -> Self {
+        Self::Collector { what: what.to_string(), source: Some(source.into()) }
+    }
+
     /// The exit code for a process that ends with this: 78 (`EX_CONFIG`) where a person has to change
     /// something, 1 otherwise.
     #[must_use]
