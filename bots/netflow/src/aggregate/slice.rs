@@ -124,6 +124,11 @@ impl Slice {
         self.store.is_nearly_full()
     }
 
+    /// Whose flows it has.
+    pub fn exporters(&self) -> impl Iterator<Item = ExporterKey> {
+        self.store.exporters().iter().map(|exporter| exporter.key)
+    }
+
     /// What was not counted as it should be.
     #[must_use]
     pub fn losses(&self) -> Losses {

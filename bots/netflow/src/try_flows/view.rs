@@ -161,7 +161,7 @@ impl View<'_> {
             self.list("destination", destinations, Ip::to_string),
             self.list("connection", connections, |(from, to)| format!("{from} > {to}")),
             self.list("to port", ports, u16::to_string),
-            self.list("protocol", protocols, |protocol| protocol_name(*protocol)),
+            self.list("protocol", protocols, |protocol| crate::protocols::name(*protocol).into_owned()),
             self.list("in by interface", interfaces, names),
         ];
         lists.into_iter().filter(|list| list.len() > 1).collect()
@@ -208,27 +208,6 @@ fn clock(exporter: &ExporterBooks) -> String {
 fn short_text(text: &str) -> String {
     const MOST: usize = 30;
     text.chars().take(MOST).collect()
-}
-
-fn protocol_name(protocol: u8) -> String {
-    match protocol {
-        1 => "ICMP",
-        2 => "IGMP",
-        4 => "IP in IP",
-        6 => "TCP",
-        17 => "UDP",
-        41 => "IPv6 in IP",
-        47 => "GRE",
-        50 => "ESP",
-        51 => "AH",
-        58 => "ICMPv6",
-        89 => "OSPF",
-        103 => "PIM",
-        112 => "VRRP",
-        132 => "SCTP",
-        _ => return protocol.to_string(),
-    }
-    .to_owned()
 }
 
 #[cfg(test)]

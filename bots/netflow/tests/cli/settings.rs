@@ -1,0 +1,49 @@
+//! What is wrong with the settings or the surroundings is said in a line.
+
+use std::net::UdpSocket;
+
+use crate::program::bot;
+use crate::scene::Scene;
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_and_ends_the_bot_with_78() {
+    let scene = Scene::new();
+    let wrong = scene.bot(&[]).env("NETFLOW_LISTEN", "here").env("TOP_N", "none").env("FLOWS_KEEP", "ever");
+    let ended = wrong.run().with(78);
+    for name in ["NETFLOW_LISTEN", "TOP_N", "FLOWS_KEEP"] {
+        assert!(ended.stderr.contains(&format!("{name}: ")), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_the_way_to_find_by_whom() {
+    let scene = Scene::new();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().map(|address| (address, address.port()));
+    let (address, port) = taken.unwrap();
+    let _holder = UdpSocket::bind(address).unwrap();
+    let ended = scene.bot(&[]).env("NETFLOW_LISTEN", address.to_string()).run().with(78);
+    let line = ended.stderr.lines().last().unwrap();
+    assert!(
+        line.contains(&address.to_string()) && line.contains("taken") && line.contains("ss -ulpn"),
+        "{line}"
+    );
+    let ended = scene.bot(&["check"]).env("NETFLOW_LISTEN", format!("127.0.0.1:{port}")).run();
+    assert!(ended.stdout.contains("by this bot's service?"), "{}", ended.stdout);
+}
+
+#[test]
+fn raw_flows_need_a_place() {
+    let scene = Scene::new();
+    let ended = scene.bot(&[]).env("FLOWS_KEEP", "1d").run().with(78);
+    assert!(ended.stderr.contains("FLOWS_KEEP needs a place for its files"), "{}", ended.stderr);
+}
+
+#[test]
+fn help_names_the_variables_and_the_commands() {
+    let ended = bot(&["--help"]).run().with(0);
+    for word in
+        ["NETFLOW_LISTEN", "NETFLOW_SUGGEST_ACCOUNT", "TOP_N", "FLOWS_KEEP", "try", "check", "[::]:2055"]
+    {
+        assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
+    }
+}
