@@ -10,6 +10,7 @@
 
 mod control;
 mod directives;
+mod door;
 mod keeper;
 mod reports;
 mod shard;
@@ -25,6 +26,7 @@ use std::thread::JoinHandle;
 use grafoleancollector::{Context, StartError, Table, Verdict};
 
 pub(crate) use directives::Directives;
+pub(crate) use keeper::LossCounts;
 pub(crate) use reports::{Reader, Reports};
 pub(crate) use shard::ShardCounts;
 pub(crate) use sightings::Sightings;
@@ -55,11 +57,13 @@ pub(crate) struct Engine {
     pub(crate) books: Arc<Books>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) sightings: Arc<Sightings>,
+    pub(crate) losses: Arc<LossCounts>,
     pub(crate) sockets: Vec<Socket>,
     pub(crate) archived: Option<Arc<archive::Counts>>,
     archive: Mutex<Option<Archive>>,
     control: Arc<Control>,
     directives: Table,
+    kept_directives: Mutex<Vec<u8>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -91,7 +95,7 @@ impl Engine {
         }
         let remembered = streams.load().await;
         let (books, control) = (Arc::new(Books::default()), Arc::<Control>::default());
-        let sightings = Arc::<Sightings>::default();
+        let (sightings, losses) = (Arc::<Sightings>::default(), Arc::<LossCounts>::default());
         let directives = state.table(DIRECTIVES);
         if let Some((_, bytes)) = directives.load().await.first() {
             // What cannot be read the backend will say again.
@@ -132,6 +136,7 @@ impl Engine {
             windows,
             reports: Arc::clone(&reports),
             sightings: Arc::clone(&sightings),
+            losses: Arc::clone(&losses),
             shards: shards.iter().map(|shard| (shard.number, begin)).collect::<HashMap<_, _>>(),
             closed: begin,
             held: Vec::new(),
@@ -147,12 +152,30 @@ impl Engine {
         tracing::info!("flows are received at {}", addresses.join(", "));
         let archived = archive.as_ref().map(|archive| Arc::clone(archive.counts()));
         let (archive, threads) = (Mutex::new(archive), Mutex::new(threads));
-        Ok(Self { books, reports, sightings, sockets, archived, archive, control, directives, threads })
+        Ok(Self {
+            books,
+            reports,
+            sightings,
+            losses,
+            sockets,
+            archived,
+            archive,
+            control,
+            directives,
+            kept_directives: Mutex::default(),
+            threads,
+        })
     }
 
     /// Tells the shards what the configuration says now.
     pub(crate) fn direct(&self, directives: Directives) {
-        self.directives.put(DIRECTIVES.as_bytes(), directives.encode());
+        let bytes = directives.encode();
+        let mut kept = self.kept_directives.lock().unwrap_or_else(PoisonError::into_inner);
+        if *kept != bytes {
+            self.directives.put(DIRECTIVES.as_bytes(), bytes.clone());
+            *kept = bytes;
+        }
+        drop(kept);
         self.control.direct(directives);
     }
 
