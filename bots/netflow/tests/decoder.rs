@@ -47,6 +47,7 @@ impl Bench {
         let Self { decoder, runs, now, .. } = self;
         runs.clear();
         decoder.datagram(*now, source, datagram, &mut |origin, flows| runs.push((*origin, flows.to_vec())));
+        decoder.flush();
         runs.iter().flat_map(|(_, flows)| flows.clone()).collect()
     }
 

@@ -63,12 +63,14 @@ impl Header {
         records: usize,
         run: &mut Run<'_, S>,
     ) {
-        for record in body.chunks_exact(self.record_length()).take(records) {
+        let length = self.record_length();
+        run.extend(records.min(body.len() / length), |at, _| {
             // Both begin alike.
-            if let Some(record) = record.first_chunk::<48>() {
-                run.push(self.flow(record));
+            match body.get(at * length..at * length + 48).and_then(|record| record.first_chunk()) {
+                Some(record) => self.flow(record),
+                None => Flow::default(),
             }
-        }
+        });
     }
 
     #[inline(always)]

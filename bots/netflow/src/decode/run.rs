@@ -52,6 +52,27 @@ impl<S: FnMut(&Origin, &[Flow])> Run<'_, S> {
         self.flows.push(flow);
     }
 
+    /// Puts in so many flows, which are made one after the other.
+    #[inline(always)]
+    pub(super) fn extend(&mut self, count: usize, mut flow: impl FnMut(usize, &mut Tally) -> Flow) {
+        let mut at = 0;
+        while at < count {
+            if self.flows.len() == LONGEST_RUN {
+                self.flush();
+            }
+            let end = count.min(at + LONGEST_RUN - self.flows.len());
+            // On the stack, so that it can be in registers.
+            let mut tally = self.tally;
+            self.flows.extend((at..end).map(|at| {
+                let flow = flow(at, &mut tally);
+                tally.add(&flow);
+                flow
+            }));
+            self.tally = tally;
+            at = end;
+        }
+    }
+
     /// Counts flows that were put into the run in another way.
     pub(super) fn count(&mut self) {
         for flow in &*self.flows {

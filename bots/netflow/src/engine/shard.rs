@@ -133,6 +133,7 @@ impl Shard {
                 }
                 std::thread::sleep(WAIT);
             }
+            decoder.flush();
             let dropped = receiver.dropped_by_kernel();
             counts.kernel_drops.add(dropped - kernel_drops);
             kernel_drops = dropped;
