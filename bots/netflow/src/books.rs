@@ -1,8 +1,10 @@
 //! What is counted of each exporter.
 //!
 //! Decoders write, and anybody reads: all numbers are atomics. An exporter is the address that datagrams come from.
+//! What grows with each packet comes from the decoder's own plain numbers, within a second.
 
 mod exporter;
+mod pending;
 mod show;
 
 use std::collections::HashMap;
@@ -13,6 +15,7 @@ pub use exporter::{
     ExporterBooks, InterfaceName, Malformed, RateOrigin, SamplingRate, VersionBooks, Waiting,
 };
 use grafoleancollector::telemetry::Counter;
+pub(crate) use pending::Pending;
 
 use crate::flow::Ip;
 
@@ -31,6 +34,7 @@ use crate::flow::Ip;
 /// packet[1] = 5; // the version
 /// packet[3] = 1; // one flow
 /// decoder.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(1), &packet, &mut |_, flows| assert_eq!(flows.len(), 1));
+/// decoder.flush();
 /// let [exporter] = &books.list()[..] else { panic!() };
 /// assert_eq!(exporter.version(Version::V5).flows.get(), 1);
 /// ```

@@ -33,6 +33,7 @@ fn decode<'a>(files: impl IntoIterator<Item = &'a str>) -> Found {
             flows.extend_from_slice(more);
         });
     }
+    decoder.flush();
     Found { flows, books: books.of(EXPORTER).unwrap() }
 }
 

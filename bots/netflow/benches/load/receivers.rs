@@ -127,6 +127,7 @@ pub(crate) fn serve() {
             });
         };
         receiver.receive(Duration::from_millis(100), &mut each).expect("receiving");
+        decoder.flush();
         if asked.swap(false, std::sync::atomic::Ordering::Relaxed) {
             println!("{bytes}");
         }

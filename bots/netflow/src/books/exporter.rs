@@ -241,9 +241,14 @@ impl Said {
     pub(crate) const SKEW: u32 = 2;
     pub(crate) const LONG_FLOWS: u32 = 4;
 
-    /// Whether it is the first time.
+    /// Whether that was not logged yet.
+    pub(crate) fn is_new(&self, what: u32) -> bool {
+        self.0.load(Relaxed) & what == 0
+    }
+
+    /// It is logged now. Whether it is the first time: two decoders may come to it at once.
     pub(crate) fn first(&self, what: u32) -> bool {
-        self.0.load(Relaxed) & what == 0 && self.0.fetch_or(what, Relaxed) & what == 0
+        self.0.fetch_or(what, Relaxed) & what == 0
     }
 }
 

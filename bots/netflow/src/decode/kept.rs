@@ -50,7 +50,8 @@ impl Decoder {
     pub fn changes(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         let mut changes: Vec<Change> = self.removed.drain(..).map(|key| (key, None)).collect();
         for address in self.changed.drain(..) {
-            let Some(source) = self.sources.get_mut(&address) else { continue };
+            let place = self.sources.place(address);
+            let Some(source) = place.and_then(|place| self.sources.get_mut(place)) else { continue };
             source.is_changed = false;
             for stream in &mut source.streams {
                 stream_changes(address, stream, &mut changes);
@@ -88,8 +89,8 @@ impl Decoder {
             SEQUENCE => Kept::Sequence(Sequence::from_next(value.u32().filter(|_| value.0.is_empty())?)),
             _ => return None,
         };
-        let address = self.admit(address, last)?;
-        let source = self.sources.get_mut(&address)?;
+        let place = self.admit(address, last)?;
+        let source = self.sources.get_mut(place)?;
         source.last = source.last.max(last);
         let at = match source.position(version, domain) {
             Some(at) => at,
@@ -181,7 +182,7 @@ fn template(mut value: Reader<'_>, refreshed: Timestamp) -> Option<Template> {
     let scopes = value.u16()?;
     let form = if form == 1 { Form::Ipfix } else { Form::V9 { scopes } };
     let mut template = Template::new(value.0, form, options, refreshed)?;
-    (template.kept, template.is_changed) = (Some(refreshed), false);
+    (template.kept, template.is_changed, template.is_counted) = (Some(refreshed), false, false);
     Some(template)
 }
 

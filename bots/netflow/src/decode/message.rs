@@ -10,7 +10,7 @@ use super::run::Run;
 use super::stream::{Budget, Learnt, Purpose, Stream};
 use super::template::{Entries, Entry, FIRST_ID, Kind};
 use super::times::Times;
-use crate::books::Malformed;
+use crate::books::{ExporterBooks, Malformed};
 use crate::flow::{Flow, Origin, Version};
 
 /// A packet whose header was read.
@@ -31,15 +31,25 @@ pub(super) struct Message<'a> {
 impl<'a> Message<'a> {
     /// None where there is no whole header.
     pub(super) fn read(version: Version, data: &'a [u8]) -> Option<Self> {
-        let u32_at = |at: usize| data.get(at..at + 4)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+        let header = data.first_chunk::<16>()?;
+        let u32_at =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         if version == Version::V9 {
-            let times = Times { export: i64::from(u32_at(8)?) * 1_000, uptime: Some(u32_at(4)?) };
-            let (sequence, domain) = (u32_at(12)?, u32_at(16)?);
-            return Some(Self { version, domain, sequence, times, data, sets: 20, trouble: None });
+            let domain = u32::from_be_bytes(*data.get(16..)?.first_chunk()?);
+            let times = Times { export: i64::from(u32_at(8)) * 1_000, uptime: Some(u32_at(4)) };
+            return Some(Self {
+                version,
+                domain,
+                sequence: u32_at(12),
+                times,
+                data,
+                sets: 20,
+                trouble: None,
+            });
         }
-        let length = usize::from(u16::from_be_bytes(*data.get(2..4)?.first_chunk()?));
-        let times = Times { export: i64::from(u32_at(4)?) * 1_000, uptime: None };
-        let (sequence, domain) = (u32_at(8)?, u32_at(12)?);
+        let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        let times = Times { export: i64::from(u32_at(4)) * 1_000, uptime: None };
+        let (sequence, domain) = (u32_at(8), u32_at(12));
         let trouble = (length != data.len()).then_some(Malformed::Length);
         let data = data.get(..length.max(16)).unwrap_or(data);
         Some(Self { version, domain, sequence, times, data, sets: 16, trouble })
@@ -82,7 +92,8 @@ impl<'a> Message<'a> {
             match kind {
                 Some(kind) => self.templates(Entries::new(&data[body..], kind), stream, budget, run),
                 None if id < FIRST_ID => budget.books.malformed(Malformed::SetKind).inc(),
-                None => match data_set(id, data, body, times, run.origin.received, stream, run) {
+                None => match data_set(id, data, body, times, run.origin.received, stream, budget.books, run)
+                {
                     Some(more) => records += more,
                     None => {
                         all_known = false;
@@ -151,13 +162,14 @@ fn replay<S: FnMut(&Origin, &[Flow])>(
     while let Some(set) = stream.waited(id, budget) {
         run.flush();
         run.origin.received = set.received;
-        data_set(id, &set.data, super::plan::BEFORE, set.times, now, stream, run);
+        data_set(id, &set.data, super::plan::BEFORE, set.times, now, stream, budget.books, run);
         budget.books.waiting.replayed.inc();
     }
     run.flush();
     run.origin.received = now;
 }
 
+#[expect(clippy::too_many_arguments, reason = "what a set is read with")]
 /// Reads the records in `data[body..]`. None: there is no such template.
 fn data_set<S: FnMut(&Origin, &[Flow])>(
     id: u16,
@@ -166,10 +178,12 @@ fn data_set<S: FnMut(&Origin, &[Flow])>(
     times: Times,
     now: Timestamp,
     stream: &mut Stream,
+    books: &ExporterBooks,
     run: &mut Run<'_, S>,
 ) -> Option<u64> {
     let template = stream.template(id).filter(|template| !template.is_expired(now))?;
-    match &template.purpose {
+    let is_counted = template.is_counted;
+    let records = match &template.purpose {
         Purpose::Flows(plan) => {
             let set = Set {
                 plan,
@@ -178,7 +192,7 @@ fn data_set<S: FnMut(&Origin, &[Flow])>(
                 usual_rate: stream.sampling.usual(),
                 exporter: stream.exporter,
             };
-            Some(set.read(data, body, run))
+            set.read(data, body, run)
         }
         Purpose::Options(fields) => {
             let fields = Arc::clone(fields);
@@ -186,7 +200,11 @@ fn data_set<S: FnMut(&Origin, &[Flow])>(
             run.tally.options += told.records;
             run.tally.nonsense_rates += told.nonsense_rates;
             run.tally.names |= told.names;
-            Some(told.records)
+            told.records
         }
+    };
+    if !is_counted {
+        stream.use_template(id, books);
     }
+    Some(records)
 }

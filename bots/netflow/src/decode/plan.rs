@@ -121,7 +121,7 @@ impl Record<'_> {
     pub(super) fn get(self, slot: Slot) -> u64 {
         let place = self.places[slot as usize];
         let at = usize::from(place.end);
-        match self.window.get(at..).and_then(|rest| rest.first_chunk::<BEFORE>()) {
+        match self.window.get(at..at + BEFORE).and_then(|bytes| bytes.first_chunk::<BEFORE>()) {
             Some(bytes) => u64::from_be_bytes(*bytes) & place.mask,
             None => 0,
         }

@@ -38,6 +38,8 @@ pub(super) struct Sequence {
     uptime: u32,
     packets: u64,
     gaps: [Gap; OPEN_GAPS],
+    /// Whether there may be any.
+    has_gaps: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -54,6 +56,7 @@ impl Sequence {
     }
 
     /// A packet with that number, of so many units; None where nobody knows how many.
+    #[inline]
     pub(super) fn packet(
         &mut self,
         number: u32,
@@ -92,18 +95,24 @@ impl Sequence {
         told
     }
 
+    #[inline]
     fn close(&mut self, which: impl Fn(Gap, u64) -> bool) -> u64 {
+        if !self.has_gaps {
+            return 0;
+        }
         let mut lost = 0;
         for gap in &mut self.gaps {
             if gap.missing > 0 && which(*gap, self.packets) {
                 lost += u64::from(std::mem::take(&mut gap.missing));
             }
         }
+        self.has_gaps = self.gaps.iter().any(|gap| gap.missing > 0);
         lost
     }
 
     /// Returns what is lost for good because there is no room for another gap.
     fn open(&mut self, gap: Gap) -> u64 {
+        self.has_gaps = true;
         match self.gaps.iter_mut().min_by_key(|old| (old.missing > 0, old.since)) {
             Some(old) => u64::from(std::mem::replace(old, gap).missing),
             None => gap.missing.into(),

@@ -49,6 +49,8 @@ pub(super) struct Template {
     /// The time that is in what was kept of it.
     pub(super) kept: Option<Timestamp>,
     pub(super) is_changed: bool,
+    /// Whether it is in the exporter's books: several decoders take up what was kept, and one of them uses it.
+    pub(super) is_counted: bool,
 }
 
 impl Template {
@@ -60,7 +62,8 @@ impl Template {
         } else {
             Purpose::Flows(plan)
         };
-        Some(Self { fields: fields.into(), form, purpose, refreshed: now, kept: None, is_changed: true })
+        let fields = fields.into();
+        Some(Self { fields, form, purpose, refreshed: now, kept: None, is_changed: true, is_counted: true })
     }
 
     pub(super) fn is_options(&self) -> bool {
@@ -204,6 +207,7 @@ impl Stream {
             && self.templates[at].1.is(fields, form, options)
         {
             self.templates[at].1.refreshed = now;
+            self.use_at(at, budget.books);
             // What is kept need not be written each time: it is enough that it is young when it is read.
             if self.templates[at].1.kept.is_some_and(|kept| seconds(now, kept) > TEMPLATE_LIFE / 8) {
                 self.templates[at].1.is_changed = true;
@@ -244,16 +248,30 @@ impl Stream {
             return false;
         }
         self.templates_changed |= template.is_changed;
+        budget.books.templates.add(template.is_counted.into());
         self.templates.insert(at, (id, Box::new(template)));
-        budget.books.templates.add(1);
         true
+    }
+
+    /// Records are read with a template, if there is one.
+    #[inline]
+    pub(super) fn use_template(&mut self, id: u16, books: &ExporterBooks) {
+        if let Ok(at) = self.templates.binary_search_by_key(&id, |(id, _)| *id) {
+            self.use_at(at, books);
+        }
+    }
+
+    fn use_at(&mut self, at: usize, books: &ExporterBooks) {
+        if !std::mem::replace(&mut self.templates[at].1.is_counted, true) {
+            books.templates.add(1);
+        }
     }
 
     fn forget_at(&mut self, at: usize, budget: &mut Budget<'_>) {
         let (id, template) = self.templates.remove(at);
         self.full_until = None;
         budget.give(template.bytes());
-        budget.books.templates.add(-1);
+        budget.books.templates.add(-i64::from(template.is_counted));
         // At most so many as there are ids, and only until they are told.
         if !self.removed.contains(&id) {
             self.removed.push(id);

@@ -59,6 +59,7 @@ impl Ear {
                 written = flows.iter().try_for_each(|flow| json::write(out, origin, flow));
             }
         });
+        decoder.flush();
         written
     }
 
