@@ -10,11 +10,11 @@ use crate::flow::Ip;
 
 /// The secret numbers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seed([u64; 5]);
+pub(crate) struct Seed([u64; 5]);
 
 impl Seed {
     /// Those of this process.
-    pub(super) fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         static SEED: OnceLock<Seed> = OnceLock::new();
         // The standard library's keys come from the system.
         *SEED.get_or_init(|| Self(std::array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)))
@@ -39,7 +39,7 @@ const fn fold(a: u64, b: u64) -> u64 {
 }
 
 /// What is counted: an address, a connection, a port, a protocol.
-pub(super) trait Key: Copy + Ord {
+pub(crate) trait Key: Copy + Ord {
     /// The hash of this key in a group.
     fn hash(self, group: u32, seed: &Seed) -> u64;
 }
