@@ -80,6 +80,8 @@ pub struct Windows {
     /// Who ever sent an egress record.
     senders: HashSet<ExporterKey, Folded>,
     minute: Option<Kept>,
+    /// The memory of the minute before, for the next one.
+    spare: Option<Store>,
     quarter: Option<Kept>,
     /// When the last closed minute ended: what comes late counts in the one after it.
     after: Option<Timestamp>,
@@ -110,6 +112,7 @@ impl Windows {
             options,
             senders: HashSet::default(),
             minute: None,
+            spare: None,
             quarter: None,
             after: None,
             long: [None, None, None],
@@ -122,20 +125,17 @@ impl Windows {
         }
     }
 
-    /// Counts a slice, in the minute in which it begins.
-    pub fn merge(&mut self, slice: Slice) {
+    /// Counts a slice, in the minute in which it begins. Hands it back empty: what it took in memory is there for the
+    /// next one, see [`Slice::begin_anew`].
+    pub fn merge(&mut self, mut slice: Slice) -> Slice {
         if slice.is_empty() {
-            return;
+            return slice;
         }
         let lost = slice.losses();
         let begin = self.open_minute_for(slice.begin);
         self.last_slice += 1;
         let number = self.last_slice;
-        let minute = self.minute.get_or_insert_with(|| Kept {
-            begin,
-            covers: number,
-            store: Store::new(self.options.minute_bytes),
-        });
+        let minute = self.open_minute_at(begin);
         minute.covers = number;
         let dropped = minute.store.dropped;
         let refused = minute.store.absorb(&slice.store, Derived::Stays);
@@ -148,6 +148,17 @@ impl Windows {
         let mut kept = Kept { begin, covers: number, store: slice.store };
         let written = kept.encode(self.options.kept_slice_bytes);
         self.keep_slice(number, written);
+        slice.store = kept.store;
+        slice.begin_anew(slice.begin);
+        slice
+    }
+
+    /// The minute that is open; one that begins then if there is none.
+    fn open_minute_at(&mut self, begin: Timestamp) -> &mut Kept {
+        self.minute.get_or_insert_with(|| {
+            let store = self.spare.take().unwrap_or_else(|| Store::new(self.options.minute_bytes));
+            Kept { begin, covers: 0, store }
+        })
     }
 
     fn lose(&mut self, lost: Losses) {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use grafoleancollector::{Table, Timestamp};
 
@@ -36,6 +36,31 @@ pub(super) enum Message {
     },
 }
 
+/// Slices that were added up, for the shards to fill again: memory that is asked for anew every few seconds costs more
+/// than what is put there. Looked at once for each slice.
+#[derive(Default)]
+pub(super) struct SpareSlices {
+    slices: Mutex<Vec<Slice>>,
+    most: usize,
+}
+
+impl SpareSlices {
+    pub(super) fn new(most: usize) -> Self {
+        Self { slices: Mutex::default(), most }
+    }
+
+    pub(super) fn take(&self) -> Option<Slice> {
+        self.slices.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put(&self, slice: Slice) {
+        let mut slices = self.slices.lock().unwrap_or_else(PoisonError::into_inner);
+        if slices.len() < self.most {
+            slices.push(slice);
+        }
+    }
+}
+
 pub(super) struct Keeper {
     pub(super) windows: Windows,
     pub(super) reports: Arc<Reports>,
@@ -45,6 +70,8 @@ pub(super) struct Keeper {
     /// Up to when windows were closed.
     pub(super) closed: Timestamp,
     pub(super) held: Vec<Slice>,
+    /// Where slices go that were added up.
+    pub(super) spare: Arc<SpareSlices>,
     pub(super) streams: Table,
     pub(super) kept: Table,
 }
@@ -97,7 +124,7 @@ impl Keeper {
         let too_many = self.held.len() > MOST_HELD;
         for slice in self.held.extract_if(.., |slice| too_many || Level::Minute.begin(slice.begin()) <= open)
         {
-            self.windows.merge(slice);
+            self.spare.put(self.windows.merge(slice));
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::decode::Decoder;
 use crate::receive::{ListenOptions, Listener};
 use crate::settings::Options;
 use control::Control;
-use keeper::Keeper;
+use keeper::{Keeper, SpareSlices};
 use shard::Shard;
 
 /// Where the streams are kept: templates, sampling, sequences.
@@ -98,6 +98,7 @@ impl Engine {
             Directives::decode(bytes).into_iter().for_each(|last| control.direct(last));
         }
         let (to_keeper, messages) = sync_channel(SLICES_WAITING * listeners.len());
+        let spare = Arc::new(SpareSlices::new(listeners.len()));
         let (mut sockets, mut shards, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for (number, listener) in listeners.into_iter().enumerate() {
             let counts = Arc::<ShardCounts>::default();
@@ -120,6 +121,7 @@ impl Engine {
                 counts,
                 clock: Arc::clone(cx.clock()),
                 keeper: to_keeper.clone(),
+                spare: Arc::clone(&spare),
                 allow: options.allow.clone(),
                 most_per_second: options.exporter_rate,
                 archive: archive.as_ref().map(Archive::feed),
@@ -134,6 +136,7 @@ impl Engine {
             shards: shards.iter().map(|shard| (shard.number, begin)).collect::<HashMap<_, _>>(),
             closed: begin,
             held: Vec::new(),
+            spare,
             streams,
             kept,
         };

@@ -11,7 +11,7 @@ use grafoleancollector::{Clock, Timestamp};
 
 use super::control::Control;
 use super::directives::Directives;
-use super::keeper::{Message, Received};
+use super::keeper::{Message, Received, SpareSlices};
 use crate::aggregate::Slice;
 use crate::archive::Feed;
 use crate::decode::Decoder;
@@ -50,6 +50,7 @@ pub(super) struct Shard {
     pub(super) counts: Arc<ShardCounts>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) keeper: SyncSender<Message>,
+    pub(super) spare: Arc<SpareSlices>,
     pub(super) allow: Option<Networks>,
     pub(super) most_per_second: Option<NonZeroU32>,
     pub(super) archive: Option<Feed>,
@@ -66,6 +67,7 @@ impl Shard {
             counts,
             clock,
             keeper,
+            spare,
             allow,
             most_per_second,
             mut archive,
@@ -90,7 +92,9 @@ impl Shard {
                 }
                 let mut streams = std::mem::take(&mut unsent);
                 streams.extend(decoder.changes());
-                let full = std::mem::replace(&mut slice, Slice::new(now, SLICE_BYTES));
+                let mut next = spare.take().unwrap_or_else(|| Slice::new(now, SLICE_BYTES));
+                next.begin_anew(now);
+                let full = std::mem::replace(&mut slice, next);
                 let message =
                     Message::Received(Box::new(Received { shard: number, slice: full, until, streams }));
                 match keeper.try_send(message) {
