@@ -39,7 +39,7 @@ pub struct WindowsOptions {
     /// How many items the values have. Lists of interfaces are so long; those of exporters five times, since what
     /// they are merged into may have several exporters.
     pub top_n: usize,
-    /// Bytes for the open minute. 64 MiB hold 1.0 million connections, or 1.4 million addresses.
+    /// Bytes for the open minute. 64 MiB hold exactly 1.0 million connections, or 1.3 million addresses.
     pub minute_bytes: usize,
     /// Bytes for the open quarter of an hour.
     pub quarter_bytes: usize,
