@@ -10,6 +10,7 @@ use grafoleancollector::{Table, Timestamp};
 
 use super::reports::Reports;
 use super::sightings::Sightings;
+use super::spare::SpareSlices;
 use crate::aggregate::{ExporterKey, Level, Losses, Slice, Windows};
 
 /// Slices of the next minute that are held back for shards that are behind. Beyond it, these are not waited for.
@@ -69,6 +70,8 @@ pub(super) struct Keeper {
     /// Up to when windows were closed.
     pub(super) closed: Timestamp,
     pub(super) held: Vec<Slice>,
+    /// Where slices go that were added up.
+    pub(super) spare: Arc<SpareSlices>,
     pub(super) streams: Table,
     pub(super) kept: Table,
 }
@@ -122,7 +125,7 @@ impl Keeper {
         let too_many = self.held.len() > MOST_HELD;
         for slice in self.held.extract_if(.., |slice| too_many || Level::Minute.begin(slice.begin()) <= open)
         {
-            self.windows.merge(slice);
+            self.spare.put(self.windows.merge(slice));
         }
     }
 }
@@ -156,6 +159,7 @@ mod tests {
             reports: Arc::default(),
             sightings: Arc::default(),
             losses: Arc::default(),
+            spare: Arc::new(SpareSlices::new(1)),
             shards: (0..shards).map(|shard| (shard, at(0))).collect(),
             closed: at(0),
             held: Vec::new(),

@@ -15,6 +15,7 @@ mod keeper;
 mod reports;
 mod shard;
 mod sightings;
+mod spare;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ use crate::settings::Options;
 use control::Control;
 use keeper::Keeper;
 use shard::Shard;
+use spare::SpareSlices;
 
 /// Where the streams are kept: templates, sampling, sequences.
 const STREAMS: &str = "netflow-streams";
@@ -102,6 +104,7 @@ impl Engine {
             Directives::decode(bytes).into_iter().for_each(|last| control.direct(last));
         }
         let (to_keeper, messages) = sync_channel(SLICES_WAITING * listeners.len());
+        let spare = Arc::new(SpareSlices::new(listeners.len()));
         let (mut sockets, mut shards, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for (number, listener) in listeners.into_iter().enumerate() {
             let counts = Arc::<ShardCounts>::default();
@@ -125,6 +128,7 @@ impl Engine {
                 counts,
                 clock: Arc::clone(cx.clock()),
                 keeper: to_keeper.clone(),
+                spare: Arc::clone(&spare),
                 allow: options.allow.clone(),
                 most_per_second: options.exporter_rate,
                 archive: archive.as_ref().map(Archive::feed),
@@ -140,6 +144,7 @@ impl Engine {
             shards: shards.iter().map(|shard| (shard.number, begin)).collect::<HashMap<_, _>>(),
             closed: begin,
             held: Vec::new(),
+            spare,
             streams,
             kept,
         };

@@ -14,6 +14,7 @@ use super::control::Control;
 use super::directives::Directives;
 use super::door::Door;
 use super::keeper::{Change, Message, Received};
+use super::spare::SpareSlices;
 use crate::aggregate::Slice;
 use crate::archive::Feed;
 use crate::books::Books;
@@ -53,6 +54,7 @@ pub(super) struct Shard {
     pub(super) counts: Arc<ShardCounts>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) keeper: SyncSender<Message>,
+    pub(super) spare: Arc<SpareSlices>,
     pub(super) allow: Option<Networks>,
     pub(super) most_per_second: Option<NonZeroU32>,
     pub(super) archive: Option<Feed>,
@@ -111,6 +113,7 @@ impl Shard {
             control: self.control,
             counts: self.counts,
             keeper: self.keeper,
+            spare: self.spare,
             allow: self.allow,
         };
         loop {
@@ -139,6 +142,7 @@ struct Tools {
     control: Arc<Control>,
     counts: Arc<ShardCounts>,
     keeper: SyncSender<Message>,
+    spare: Arc<SpareSlices>,
     allow: Option<Networks>,
 }
 
@@ -167,7 +171,9 @@ impl Tools {
         }
         let mut streams = std::mem::take(&mut state.unsent);
         streams.extend(state.decoder.changes());
-        let slice = std::mem::replace(&mut state.slice, Slice::new(now, SLICE_BYTES));
+        let mut next = self.spare.take().unwrap_or_else(|| Slice::new(now, SLICE_BYTES));
+        next.begin_anew(now);
+        let slice = std::mem::replace(&mut state.slice, next);
         let strangers = state.door.take_seen();
         let received = Box::new(Received { shard: self.number, slice, until, streams, strangers });
         match self.keeper.try_send(Message::Received(received)) {
