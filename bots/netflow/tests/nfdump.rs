@@ -131,8 +131,8 @@ fn traffic() -> Vec<(IpAddr, Vec<u8>)> {
     ];
     for n in 0..750 {
         let set = set(256, &records(n, TOGETHER));
-        all.push((of(1), v9(1, n + 1, &[set.clone()])));
-        all.push((of(2), v9(1, n + 1, &[set.clone()])));
+        all.push((of(1), v9(1, n + 1, std::slice::from_ref(&set))));
+        all.push((of(2), v9(1, n + 1, std::slice::from_ref(&set))));
         if n < 625 {
             all.push((of(3), ipfix(1, n * TOGETHER, &[set])));
         }

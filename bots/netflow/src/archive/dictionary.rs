@@ -51,6 +51,7 @@ impl<T: Key> Dictionary<T> {
 
     /// Gives the values that are most frequent among `rows` the smallest numbers, there too: most of the bytes are
     /// small then, which is what compresses. From here on only [`values`](Self::values) is right.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers of values that are in memory")]
     pub(super) fn by_frequency(&mut self, rows: &mut [u64]) {
         let mut counts: Vec<(u32, usize)> = (0..self.values.len()).map(|number| (0, number)).collect();
         for row in rows.iter() {

@@ -5,6 +5,11 @@
 //! bits as possible, of which the compression makes nothing. Here a page is filled at once, and numbers over 255 have
 //! whole bytes. What the bytes mean: <https://parquet.apache.org/docs/file-format/data-pages/encodings/>.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lower bytes are what is written, and lengths are those of a part of a file"
+)]
+
 use std::io::Write;
 
 use bytes::Bytes;
@@ -166,7 +171,6 @@ impl Pages {
             .set_data_page_offset(offset)
             .set_dictionary_page_offset(has_dictionary.then_some(0))
             .build()?;
-        drop(writer);
         let chunk = Bytes::from(chunk.into_inner()?);
         let close = ColumnCloseResult {
             bytes_written: chunk.len() as u64,
