@@ -294,15 +294,17 @@ impl Collector for NetFlowBot {
 
     async fn check(&self) -> Vec<Finding> {
         let options = ListenOptions::default().with_receive_buffer(self.options.receive_buffer);
-        let listen = self.options.listen.iter();
-        listen.map(|address| finding(Listener::bind(*address, &options))).collect()
+        let bind = |address: &_| Listener::bind_several(*address, self.options.threads, &options);
+        // All of them at once, as the bot needs them.
+        let all: Vec<_> = self.options.listen.iter().map(bind).collect();
+        all.iter().map(finding).collect()
     }
 }
 
 /// What `check` says of an address.
-fn finding(listener: Result<Listener, ListenError>) -> Finding {
-    match listener {
-        Ok(listener) => listener.finding(),
+fn finding(listeners: &Result<Vec<Listener>, ListenError>) -> Finding {
+    match listeners {
+        Ok(listeners) => listeners[0].finding(),
         Err(error @ ListenError::Taken(_)) => {
             Finding::doubtful("netflow", format_args!("{error} (by this bot's service?)"))
         }

@@ -202,24 +202,16 @@ impl Engine {
 
 /// Opens all sockets, or says why one cannot be opened.
 fn listen(options: &Options) -> Result<Vec<Listener>, StartError> {
-    let socket =
-        ListenOptions::default().with_receive_buffer(options.receive_buffer).with_shared(options.threads > 1);
-    let bind = |address| {
-        let listener = Listener::bind(address, &socket);
-        listener.map_err(|error| StartError::collector_because("cannot receive flows", error))
-    };
+    let socket = ListenOptions::default().with_receive_buffer(options.receive_buffer);
     let mut listeners = Vec::new();
     for address in &options.listen {
-        let first = bind(*address)?;
-        let finding = first.finding();
+        let several = Listener::bind_several(*address, options.threads, &socket)
+            .map_err(|error| StartError::collector_because("cannot receive flows", error))?;
+        let finding = several[0].finding();
         if finding.verdict != Verdict::Good {
             tracing::warn!("{}", finding.text);
         }
-        let address = first.local_addr();
-        listeners.push(first);
-        for _ in 1..options.threads {
-            listeners.push(bind(address)?);
-        }
+        listeners.extend(several);
     }
     Ok(listeners)
 }
