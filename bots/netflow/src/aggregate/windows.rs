@@ -39,7 +39,7 @@ const MOST_SENDERS: usize = 32_768;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct WindowsOptions {
-    /// How many items the values have. Lists of interfaces are so long; those of exporters five times, since what
+    /// How many items the values have. Lists of interfaces are so long; those of exporters twice, since what
     /// they are merged into may have several exporters.
     pub top_n: usize,
     /// Bytes for the open minute. 64 MiB hold exactly 1.0 million connections, or 1.3 million addresses.
@@ -258,7 +258,7 @@ impl Windows {
 
     fn report(&self, level: Level, begin: Timestamp, store: &Store) -> Report {
         let lengths =
-            Lengths { of_interface: self.options.top_n, of_exporter: self.options.top_n.saturating_mul(5) };
+            Lengths { of_interface: self.options.top_n, of_exporter: self.options.top_n.saturating_mul(2) };
         // In longer windows that is decided: what counts for both sides counts.
         let derives = |exporter: &Exporter| level != Level::Minute || !self.sends_egress(exporter, begin);
         report(store, level, begin, lengths, derives)

@@ -52,7 +52,7 @@ const DIRECTIVES: &str = "netflow-directives";
 /// Below DATA_DIR: raw flows.
 const FLOWS: &str = "flows";
 /// Slices that may wait for the keeper.
-const SLICES_WAITING: usize = 2;
+const SLICES_WAITING: usize = 1;
 
 /// What receives, decodes and adds up.
 pub(crate) struct Engine {
