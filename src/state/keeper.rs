@@ -31,6 +31,10 @@ pub(super) enum Command {
     Begin,
     /// So many wait that they are to be written now.
     Write,
+    /// To be written now; whether it was.
+    WriteAll {
+        reply: oneshot::Sender<bool>,
+    },
     Load {
         table: usize,
         reply: oneshot::Sender<Remembered>,
@@ -79,6 +83,11 @@ impl Keeper {
                 Ok(Command::Begin) => {}
                 Ok(Command::Write) if self.trouble_since.is_some() => {}
                 Ok(Command::Write) | Err(RecvTimeoutError::Timeout) => self.write(),
+                Ok(Command::WriteAll { reply }) => {
+                    self.write();
+                    let written = self.trouble_since.is_none() && !matches!(self.store, Store::Newer(_));
+                    let _ = reply.send(written);
+                }
                 Ok(Command::Load { table, reply }) => {
                     let _ = reply.send(self.load(table));
                 }

@@ -142,6 +142,21 @@ impl State {
         Table { name, number: self.shared.waiting().table(name), state: self.clone() }
     }
 
+    /// Has what was put written now, and waits for that: whatever is done then, such as telling others, no kill can
+    /// make undone. False when it waits on, as the file cannot be used, or there is none.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let directory = tempfile::tempdir().unwrap();
+    /// let state = grafoleancollector::State::sqlite(directory.path(), "https://grafolean.example.org/api").unwrap();
+    /// state.table("told").put(b"12:01", vec![1]);
+    /// assert!(state.written().await);
+    /// # });
+    /// ```
+    pub async fn written(&self) -> bool {
+        self.ask(|reply| Command::WriteAll { reply }).await.unwrap_or(false)
+    }
+
     /// Writes what was put, and closes the file, so that another may open it. What is put later is forgotten.
     pub async fn close(&self) {
         self.ask(|ack| Command::Close { ack }).await;

@@ -23,6 +23,25 @@ async fn what_was_put_is_there_in_the_next_life() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_it_knows_that_it_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = open(directory.path());
+    state.table("a").put(b"x", b"1".into());
+    assert!(state.written().await);
+    let other = rusqlite::Connection::open(file(directory.path())).unwrap();
+    let in_file = || other.query_row("SELECT value FROM entry", [], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    assert_eq!(in_file(), b"1");
+    misfits::set(&state, "query_only", 1).await;
+    state.table("a").put(b"x", b"2".into());
+    assert!(!state.written().await);
+    misfits::set(&state, "query_only", 0).await;
+    assert!(state.written().await);
+    assert_eq!(in_file(), b"2");
+    state.close().await;
+    assert!(!state.written().await && !State::memory().written().await);
+}
+
+#[tokio::test]
 async fn memory_remembers_as_long_as_one_of_its_clones_lives() {
     let state = State::memory();
     let table = state.table("a");

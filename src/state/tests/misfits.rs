@@ -229,7 +229,7 @@ async fn the_state_of_another_backend_is_set_aside() {
 }
 
 /// Sets a pragma of the open file.
-async fn set(state: &State, pragma: &'static str, value: u32) {
+pub(super) async fn set(state: &State, pragma: &'static str, value: u32) {
     on_thread(state, move |keeper| {
         let Store::Open(connection) = &keeper.store else { panic!("the file is not open") };
         connection.pragma_update(None, pragma, value).unwrap();

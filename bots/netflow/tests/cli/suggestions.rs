@@ -5,7 +5,7 @@ use std::time::Duration;
 use grafoleancollector::testing::RecordKind;
 use serde_json::{Value, json};
 
-use crate::scene::{A_WINDOW, Exporter, Scene, V5, receives_at};
+use crate::scene::{Exporter, Scene, V5, receives_at};
 
 /// Unknown exporters are looked for every two minutes, and have to last for one.
 const A_SUGGESTION: Duration = Duration::from_secs(240);
@@ -50,18 +50,33 @@ fn an_unknown_exporter_becomes_a_device_once_and_never_again_after_a_person_dele
     running.terminated().with(0);
 }
 
-/// The bot before put every unknown exporter into every account that it could see (G24).
+/// The bot before put every unknown exporter into every account that it could see (G24). Another bot, to which one is
+/// named, shows when a suggestion would have come.
 #[test]
-fn nobody_is_suggested_to_where_several_accounts_are_served_and_none_is_named() {
-    let scene = Scene::new();
-    scene.backend.add_account("Side Street");
-    scene.exporter("127.52.0.1");
-    let running = scene.bot(&[]).start();
-    running.within(A_WINDOW, "the jobs", || {
-        running.jobs()["jobs"].as_array().is_some_and(|jobs| !jobs.is_empty())
+fn where_several_accounts_are_served_exporters_are_suggested_to_the_one_that_is_named_and_else_to_nobody() {
+    let scene = || {
+        let scene = Scene::new();
+        let side = scene.backend.add_account("Side Street");
+        scene.exporter("127.52.0.1");
+        (scene, side)
+    };
+    let ((nobody, side_of_nobody), (named, side)) = (scene(), scene());
+    let to_nobody = nobody.bot(&[]).start();
+    let to_side = named.bot(&[]).env("NETFLOW_SUGGEST_ACCOUNT", side.to_string()).start();
+    let mut exporters =
+        [&to_nobody, &to_side].map(|running| Exporter::new("127.52.0.2", receives_at(running)));
+    let suggested = |scene: &Scene, account| {
+        let records = scene.backend.records(account, RecordKind::Entities).into_iter();
+        records.filter(|record| record["name"] == "127.52.0.2 (NetFlow exporter)").count()
+    };
+    to_side.within(A_SUGGESTION, "a suggestion", || {
+        exporters.iter_mut().for_each(|exporter| exporter.send(&[V5::default()]));
+        std::thread::sleep(Duration::from_millis(500));
+        suggested(&named, side) == 1
     });
-    let jobs = running.jobs();
+    assert_eq!(suggested(&named, named.account), 0);
+    assert_eq!([nobody.account, side_of_nobody].map(|account| suggested(&nobody, account)), [0, 0]);
+    let jobs = to_nobody.jobs();
     let ids: Vec<_> = jobs["jobs"].as_array().unwrap().iter().filter_map(|job| job["id"].as_str()).collect();
-    assert!(ids.iter().all(|id| *id != "netflow-suggest"), "{ids:?}");
-    assert_eq!(ids.len(), 5, "{ids:?}");
+    assert!(ids.len() == 5 && !ids.contains(&"netflow-suggest"), "{ids:?}");
 }
