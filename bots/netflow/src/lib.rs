@@ -11,7 +11,7 @@
 //! | [`aggregate`] | from flows to values: exact sums, and lists of the biggest in bounded memory |
 //! | `engine` | the threads: one for each socket, one that keeps the windows |
 //! | `deliver` | from closed windows to values at paths; `protocols`: the names of IP protocols |
-//! | `suggest` | exporters that no entity has become devices |
+//! | `suggest` | exporters that no entity has become devices; `gateway`: whether a container's bridge hides them |
 //! | [`archive`] | raw flows in Parquet files |
 //! | [`books`], `metrics` | what is counted |
 //! | [`pcap`], `try_flows` | capture files; the command `try` |
@@ -24,6 +24,7 @@ pub mod decode;
 mod deliver;
 mod engine;
 pub mod flow;
+mod gateway;
 mod metrics;
 mod owners;
 mod packet;

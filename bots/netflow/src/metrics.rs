@@ -63,6 +63,11 @@ impl Engine {
             &counts.late
         });
         family("netflow_socket_errors_total", "Errors of the socket.", |counts| &counts.socket_errors);
+        family(
+            "netflow_decoder_panics_total",
+            "Datagrams that the decoder could not stand: a bug.",
+            |counts| &counts.panics,
+        );
         let name = "netflow_receive_buffer_bytes";
         out.family(name, "gauge", "What the kernel holds for the socket.");
         for (number, Socket { address, buffer_bytes, .. }) in self.sockets.iter().enumerate() {

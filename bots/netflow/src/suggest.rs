@@ -4,6 +4,7 @@
 //! one account, an exporter is suggested once, and what a person deletes stays deleted.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use grafoleancollector::{AccountId, Context, Device, Host, JobError, Table};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::flow::Ip;
+use crate::gateway;
 use crate::settings::Suggest;
 
 /// Where it is remembered who was suggested.
@@ -26,6 +28,8 @@ const MOST_AT_ONCE: usize = 20;
 #[derive(Default)]
 pub(crate) struct Suggestions {
     kept: OnceCell<(Table, Mutex<HashSet<Ip>>)>,
+    /// That a bridge hides the exporters is worth one line.
+    bridge_said: AtomicBool,
 }
 
 /// The account for suggestions, if there is one.
@@ -59,6 +63,14 @@ impl Suggestions {
         let (table, suggested) = self.kept(cx).await;
         let mut suggested = suggested.lock().await;
         let is_new = |ip: &Ip| !known.contains(ip) && !suggested.contains(ip);
+        if let Some(bridge) = gateway::of_container().filter(|bridge| lasting.contains(bridge))
+            && !self.bridge_said.swap(true, Relaxed)
+        {
+            tracing::warn!(
+                "flows come from {bridge}, the gateway of this container: its bridge hides which exporter sends \
+                     them; run the container with --network host"
+            );
+        }
         let new: Vec<_> = lasting.into_iter().filter(is_new).take(MOST_AT_ONCE).collect();
         if new.is_empty() {
             return Ok(());

@@ -110,3 +110,84 @@ fn put(table: &Table, changes: Vec<Change>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use grafoleancollector::State;
+
+    use super::*;
+    use crate::aggregate::{ExporterKey, Rules, WindowsOptions};
+    use crate::flow::{Flow, Ip};
+
+    const BEGIN: i64 = 1_700_000_040;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(BEGIN + seconds)
+    }
+
+    fn keeper(state: &State, shards: usize) -> Keeper {
+        Keeper {
+            windows: Windows::new(WindowsOptions::default()),
+            reports: Arc::default(),
+            sightings: Arc::default(),
+            shards: (0..shards).map(|shard| (shard, at(0))).collect(),
+            closed: at(0),
+            held: Vec::new(),
+            streams: state.table("streams"),
+            kept: state.table("kept"),
+        }
+    }
+
+    /// What a shard received from `begin` on, until `until`.
+    fn received(shard: usize, begin: i64, until: i64, bytes: u64) -> Received {
+        let mut slice = Slice::new(at(begin), 1 << 20);
+        let flow = Flow { bytes, packets: 1, ..Flow::default() };
+        slice.add(&ExporterKey::from(Ip::v4(1)), &Rules::default(), &[flow]);
+        Received { shard, slice, until: at(until), streams: Vec::new() }
+    }
+
+    /// The minutes that were closed, with their bytes.
+    fn minutes(keeper: &Keeper) -> Vec<(i64, u64)> {
+        let reader = super::super::Reader {
+            account: grafoleancollector::AccountId::new(1),
+            level: Level::Minute,
+            part: 0,
+        };
+        let due = keeper.reports.due(reader);
+        let bytes = |report: &crate::aggregate::Report| report.exporters[0].ingress.totals.bytes;
+        due.iter().map(|report| (report.end.as_micros() / 1_000_000 - BEGIN, bytes(report))).collect()
+    }
+
+    #[test]
+    fn a_window_is_closed_when_every_shard_is_past_its_end() {
+        let mut keeper = keeper(&State::memory(), 2);
+        keeper.take(received(0, 55, 60, 100));
+        keeper.take(received(0, 60, 65, 7));
+        assert!(minutes(&keeper).is_empty());
+        keeper.take(received(1, 50, 55, 20));
+        assert!(minutes(&keeper).is_empty());
+        keeper.take(received(1, 55, 60, 3));
+        assert_eq!(minutes(&keeper), [(60, 123)]);
+        keeper.take(received(1, 60, 120, 1));
+        keeper.take(received(0, 115, 120, 1));
+        assert_eq!(minutes(&keeper), [(60, 123), (120, 9)]);
+    }
+
+    #[test]
+    fn a_shard_that_is_far_behind_is_not_waited_for_for_ever() {
+        let mut keeper = keeper(&State::memory(), 2);
+        for slice in 0..200 {
+            keeper.take(received(0, 60 + 5 * slice, 65 + 5 * slice, 1));
+        }
+        assert!(keeper.held.len() <= MOST_HELD + 1, "{}", keeper.held.len());
+    }
+
+    #[test]
+    fn a_shard_that_is_gone_is_not_waited_for() {
+        let mut keeper = keeper(&State::memory(), 2);
+        keeper.take(received(0, 55, 60, 100));
+        keeper.shards.remove(&1);
+        keeper.take(received(0, 60, 65, 7));
+        assert_eq!(minutes(&keeper), [(60, 100)]);
+    }
+}

@@ -116,6 +116,7 @@ impl Engine {
                 number,
                 listener,
                 decoder,
+                books: Arc::clone(&books),
                 control: Arc::clone(&control),
                 counts,
                 clock: Arc::clone(cx.clock()),

@@ -131,13 +131,9 @@ impl Reports {
         }
     }
 
-    /// All windows that end at or before `until` are closed.
+    /// All windows that end at or before `until` are closed. It goes back when somebody sets the clock back.
     pub(crate) fn closed_until(&self, until: Timestamp) {
-        self.closed.send_if_modified(|closed| {
-            let later = until > *closed;
-            *closed = until.max(*closed);
-            later
-        });
+        self.closed.send_replace(until);
     }
 
     /// Waits until the windows that end at `end` are closed, but not for ever.
@@ -386,7 +382,8 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         reports.closed_until(Timestamp::from_secs(60));
         assert!(waiting.await.unwrap());
+        assert!(reports.closed_at(Timestamp::from_secs(30)).await);
         reports.closed_until(Timestamp::from_secs(30));
-        assert!(reports.closed_at(Timestamp::from_secs(60)).await);
+        assert!(!reports.closed_at(Timestamp::from_secs(60)).await, "the clock was set back");
     }
 }

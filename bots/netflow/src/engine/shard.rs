@@ -1,6 +1,7 @@
 //! The thread behind a socket: from datagrams to slices. Nothing that it does waits for anybody.
 
 use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -14,6 +15,7 @@ use super::directives::Directives;
 use super::keeper::{Message, Received};
 use crate::aggregate::Slice;
 use crate::archive::Feed;
+use crate::books::Books;
 use crate::decode::Decoder;
 use crate::flow::Ip;
 use crate::receive::{Listener, Networks, RateLimit, Receiver};
@@ -40,12 +42,15 @@ pub(crate) struct ShardCounts {
     pub(crate) kernel_drops: Counter,
     /// Errors of the socket.
     pub(crate) socket_errors: Counter,
+    /// Datagrams that the decoder could not stand.
+    pub(crate) panics: Counter,
 }
 
 pub(super) struct Shard {
     pub(super) number: usize,
     pub(super) listener: Listener,
     pub(super) decoder: Decoder,
+    pub(super) books: Arc<Books>,
     pub(super) control: Arc<Control>,
     pub(super) counts: Arc<ShardCounts>,
     pub(super) clock: Arc<dyn Clock>,
@@ -62,6 +67,7 @@ impl Shard {
             number,
             listener,
             mut decoder,
+            books,
             control,
             counts,
             clock,
@@ -126,12 +132,32 @@ impl Shard {
                     }
                 });
             };
-            if let Err(error) = receiver.receive(WAIT, &mut each) {
-                counts.socket_errors.inc();
-                if control.errors.say().is_some() {
-                    tracing::warn!("cannot receive at {}: {error}", receiver.listener().local_addr());
+            match catch_unwind(AssertUnwindSafe(|| receiver.receive(WAIT, &mut each))) {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    counts.socket_errors.inc();
+                    if let Some(more) = control.errors.say() {
+                        tracing::warn!(
+                            "cannot receive at {}: {error}{more}",
+                            receiver.listener().local_addr()
+                        );
+                    }
+                    std::thread::sleep(WAIT);
                 }
-                std::thread::sleep(WAIT);
+                Err(_) => {
+                    counts.panics.inc();
+                    if let Some(more) = control.errors.say() {
+                        tracing::error!(
+                            "a datagram could not be decoded, which is a bug: templates and the last flows of all \
+                             exporters at {} are forgotten{more}",
+                            receiver.listener().local_addr()
+                        );
+                    }
+                    // Whatever it was in the middle of.
+                    decoder = Decoder::new(Arc::clone(&books));
+                    decoder.set_known(directives.known());
+                    slice = Slice::new(now, SLICE_BYTES);
+                }
             }
             decoder.flush();
             let dropped = receiver.dropped_by_kernel();

@@ -62,7 +62,7 @@ fn flows_are_received_and_kept_while_the_backend_is_not_ready() {
     scene.backend.set_migration_needed(true);
     let running = scene.bot(&[]).start();
     Exporter::new("127.43.0.1", receives_at(&running)).send(&[V5::default()]);
-    running.line("is not ready");
+    running.line("waiting for the backend");
     // Until the window has ended that nobody asked for yet.
     std::thread::sleep(Duration::from_secs(62));
     scene.backend.set_migration_needed(false);

@@ -17,6 +17,7 @@ mod lives;
 mod program;
 mod scene;
 mod settings;
+mod sockets;
 mod softflowd;
 mod suggestions;
 
