@@ -638,6 +638,45 @@ fn a_decoder_goes_on_where_another_ended() {
 }
 
 #[test]
+fn a_template_that_several_decoders_took_up_is_counted_where_it_is_used() {
+    let mut bench = Bench::new();
+    bench.flows(&v9(1, 0, &[set(0, &[template(256, &FIELDS), template(257, &FIELDS)].concat())]));
+    let kept: Vec<_> =
+        bench.decoder.changes().into_iter().filter_map(|(k, value)| Some((k, value?))).collect();
+    let mut one = Bench::new();
+    let mut others = [(); 3].map(|()| Decoder::new(Arc::clone(&one.books)));
+    for decoder in others.iter_mut().chain([&mut one.decoder]) {
+        assert!(decoder.restore(kept.iter().map(|(key, value)| (&key[..], &value[..]))).is_empty());
+    }
+    assert_eq!(one.of(ROUTER).templates.get(), 0);
+    one.flows(&v9(1, 1, &[set(256, &record(5)), set(256, &record(6))]));
+    assert_eq!(one.of(ROUTER).templates.get(), 1, "records were read with it");
+    one.flows(&v9(1, 2, &[set(0, &template(257, &FIELDS))]));
+    assert_eq!(one.of(ROUTER).templates.get(), 2, "it came again");
+    one.later(26 * 3_600);
+    one.flows(&v9(1, 3, &[]));
+    assert_eq!(one.of(ROUTER).templates.get(), 0, "both are too old");
+    let (now, books) = (one.now, one.of(ROUTER));
+    others.iter_mut().for_each(|decoder| decoder.datagram(now, ROUTER, &v9(1, 4, &[]), &mut |_, _| {}));
+    assert_eq!(books.templates.get(), 0, "what was never counted is not taken out either");
+}
+
+#[test]
+fn what_was_counted_is_in_the_books_within_a_second_of_datagrams() {
+    let books = Arc::new(Books::default());
+    let mut decoder = Decoder::new(Arc::clone(&books));
+    let packet = v5(0, 1, 1, 0);
+    for n in 0..10 {
+        let now = Timestamp::from_micros(i64::from(EXPORT) * 1_000_000 + n * 200_000);
+        decoder.datagram(now, ROUTER, &packet, &mut |_, _| {});
+    }
+    let flows = || books.of(ROUTER).unwrap().version(Version::V5).flows.get();
+    assert_eq!(flows(), 5);
+    decoder.flush();
+    assert_eq!(flows(), 10);
+}
+
+#[test]
 fn what_is_withdrawn_is_not_kept_any_more() {
     let mut bench = Bench::new();
     bench.flows(&ipfix(1, 0, &[set(2, &template(256, &FIELDS))]));

@@ -63,18 +63,20 @@ impl Header {
         records: usize,
         run: &mut Run<'_, S>,
     ) {
-        let length = self.record_length();
-        run.extend(records.min(body.len() / length), |at, _| {
-            // Both begin alike.
-            match body.get(at * length..at * length + 48).and_then(|record| record.first_chunk()) {
-                Some(record) => self.flow(record),
-                None => Flow::default(),
-            }
-        });
+        let header = *self;
+        // Both begin alike.
+        if self.version == Version::V5 {
+            let records = body.as_chunks::<48>().0.iter().take(records);
+            run.flows.extend(records.map(|record| header.flow(record)));
+        } else {
+            let records = body.as_chunks::<52>().0.iter().take(records);
+            run.flows.extend(records.map(|record| header.flow(record)));
+        }
+        run.count(0);
     }
 
     #[inline(always)]
-    fn flow(&self, record: &[u8; 48]) -> Flow {
+    fn flow<const LENGTH: usize>(&self, record: &[u8; LENGTH]) -> Flow {
         let u16_at = |at: usize| u16::from_be_bytes([record[at], record[at + 1]]);
         let u32_at =
             |at: usize| u32::from_be_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);

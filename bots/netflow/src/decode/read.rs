@@ -56,9 +56,10 @@ impl Set<'_> {
                 self.rare(flow, record, plan.frame, run);
             }
         } else {
-            run.extend(records, |n, tally| {
-                self.flow(Record { window: window(n), places: &plan.places }, tally)
-            });
+            let mut said = Tally::default();
+            run.extend(records, |n| self.flow(Record { window: window(n), places: &plan.places }, &mut said));
+            run.tally.nonsense_rates += said.nonsense_rates;
+            run.tally.rate = said.rate.or(run.tally.rate);
         }
         records as u64
     }

@@ -54,30 +54,27 @@ impl<S: FnMut(&Origin, &[Flow])> Run<'_, S> {
 
     /// Puts in so many flows, which are made one after the other.
     #[inline(always)]
-    pub(super) fn extend(&mut self, count: usize, mut flow: impl FnMut(usize, &mut Tally) -> Flow) {
+    pub(super) fn extend(&mut self, count: usize, mut flow: impl FnMut(usize) -> Flow) {
         let mut at = 0;
         while at < count {
             if self.flows.len() == LONGEST_RUN {
                 self.flush();
             }
             let end = count.min(at + LONGEST_RUN - self.flows.len());
-            // On the stack, so that it can be in registers.
-            let mut tally = self.tally;
-            self.flows.extend((at..end).map(|at| {
-                let flow = flow(at, &mut tally);
-                tally.add(&flow);
-                flow
-            }));
-            self.tally = tally;
+            let before = self.flows.len();
+            self.flows.extend((at..end).map(&mut flow));
+            self.count(before);
             at = end;
         }
     }
 
-    /// Counts flows that were put into the run in another way.
-    pub(super) fn count(&mut self) {
-        for flow in &*self.flows {
-            self.tally.add(flow);
-        }
+    /// Counts flows that were put into the run in another way, from that one on.
+    #[inline]
+    pub(super) fn count(&mut self, from: usize) {
+        // A copy, so that the sums are in registers.
+        let mut tally = self.tally;
+        self.flows[from..].iter().for_each(|flow| tally.add(flow));
+        self.tally = tally;
     }
 
     /// Those behind come from an exporter that calls itself so.

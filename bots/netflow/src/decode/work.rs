@@ -152,7 +152,7 @@ impl Work<'_> {
         if let Some(flow) = run.flows.last().filter(|flow| flow.sampling > 0) {
             self.source.books.set_sampling(flow.sampling, RateOrigin::Header);
         }
-        run.count();
+        run.count(0);
         run.flush();
         let Some(at) = self.stream(Version::Sflow, header.sub_agent) else {
             self.source.books.refused.inc();
