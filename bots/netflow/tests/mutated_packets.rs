@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use grafolean_netflow_bot::Ip;
 use grafolean_netflow_bot::books::Books;
-use grafolean_netflow_bot::decode::{Decoder, Limits};
+use grafolean_netflow_bot::decode::{Decoder, Kept, Limits};
 use grafoleancollector::Timestamp;
 use mutation::Random;
 
@@ -88,9 +88,8 @@ fn mutate_and_decode(packets: u64) -> u64 {
                 }
             }
             // All that was kept can be taken up again.
-            let mut next = Decoder::new(Arc::default()).with_limits(limits);
-            let unread = next.restore(kept.iter().map(|(key, value)| (&key[..], &value[..])));
-            assert!(unread.is_empty(), "{} of {}", unread.len(), kept.len());
+            let (_, unusable) = Kept::read(kept.iter().map(|(key, value)| (&key[..], &value[..])), now);
+            assert!(unusable.unreadable.is_empty(), "{} of {}", unusable.unreadable.len(), kept.len());
             flows
         })
     };
@@ -101,8 +100,10 @@ fn mutate_and_decode(packets: u64) -> u64 {
 #[test]
 fn whatever_was_kept_in_damaged_form_is_refused_or_taken_but_never_a_panic() {
     let mut decoder = Decoder::new(Arc::default());
-    for packet in seeds() {
-        decoder.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(7), &packet, &mut |_, _| {});
+    decoder.set_known(Arc::new([Ip::v4(7)].into()));
+    let seeds = seeds();
+    for packet in &seeds {
+        decoder.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(7), packet, &mut |_, _| {});
     }
     let kept: Vec<_> = decoder.changes().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     assert!(kept.len() > 50);
@@ -112,10 +113,12 @@ fn whatever_was_kept_in_damaged_form_is_refused_or_taken_but_never_a_panic() {
         let (key, value) = &kept[n as usize % kept.len()];
         let (damaged_key, damaged_value) =
             (random.mutate(&values), random.mutate(std::slice::from_ref(value)));
-        let mut next = Decoder::new(Arc::default());
         let pairs = [(&key[..], &damaged_value[..]), (&damaged_key[..], &value[..])];
-        for key in next.restore(pairs) {
+        let (kept, unusable) = Kept::read(pairs, Timestamp::from_secs(1_700_000_000));
+        for key in unusable.unreadable.iter().chain(&unusable.too_old) {
             assert!(key == pairs[0].0 || key == pairs[1].0);
         }
+        let mut next = Decoder::new(Arc::default()).with_kept(Arc::new(kept));
+        next.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(7), &seeds[0], &mut |_, _| {});
     }
 }

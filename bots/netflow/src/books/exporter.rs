@@ -187,6 +187,8 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub struct ExporterBooks {
     address: Ip,
+    /// How many decoders write in them.
+    decoders: AtomicU32,
     versions: [VersionBooks; Version::ALL.len()],
     /// Templates that are known now.
     pub templates: Gauge,
@@ -255,6 +257,20 @@ impl Said {
 impl ExporterBooks {
     pub(crate) fn new(address: Ip) -> Self {
         Self { address, ..Self::default() }
+    }
+
+    pub(super) fn opened(&self) {
+        self.decoders.fetch_add(1, Relaxed);
+    }
+
+    /// Whether no decoder writes in them any more.
+    pub(super) fn closed(&self) -> bool {
+        self.decoders.fetch_sub(1, Relaxed) <= 1
+    }
+
+    /// Whether several decoders hear this exporter.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.decoders.load(Relaxed) > 1
     }
 
     /// Where datagrams come from.

@@ -13,6 +13,7 @@ mod message;
 mod options;
 mod plan;
 mod read;
+mod remembered;
 mod room;
 mod run;
 mod sampling;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use grafoleancollector::Timestamp;
 
+use self::remembered::Taking;
 use self::room::{Room, Share};
 use self::source::{Source, Sources, waiting_since};
 use self::stream::{Budget, Stream, seconds};
@@ -36,6 +38,7 @@ use self::work::Work;
 use crate::books::Books;
 use crate::flow::{Flow, Ip, Origin};
 
+pub use self::remembered::{Kept, Unusable};
 pub use self::room::Limits;
 
 /// How often, in seconds, what is too old is looked for.
@@ -66,6 +69,7 @@ pub struct Decoder {
     flushed: Timestamp,
     /// What is to be removed from what is kept, of streams that are gone.
     removed: Vec<Vec<u8>>,
+    taking: Taking,
     cleaned: Timestamp,
     made_room: Timestamp,
     warnings: warnings::Warnings,
@@ -88,6 +92,7 @@ impl Decoder {
             touched: Vec::new(),
             flushed: long_ago,
             removed: Vec::new(),
+            taking: Taking::default(),
             cleaned: long_ago,
             made_room: long_ago,
             warnings: warnings::Warnings::default(),
@@ -100,12 +105,27 @@ impl Decoder {
         Self { limits, ..self }
     }
 
+    /// The same, which takes up what was kept of the sources that it hears.
+    #[must_use]
+    pub fn with_kept(self, kept: Arc<Kept>) -> Self {
+        Self { taking: Taking::from(kept), ..self }
+    }
+
     /// Exporters that entities name: they are never refused, and never forgotten for others.
     pub fn set_known(&mut self, known: Arc<HashSet<Ip>>) {
         self.known = known;
         self.unknown = 0;
         for source in self.sources.iter_mut() {
             let is_known = self.known.contains(&source.address);
+            if is_known != source.share.is_known {
+                for stream in &mut source.streams {
+                    kept::set_known(source.address, stream, is_known, &mut self.removed);
+                }
+                if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
+                    source.is_changed = true;
+                    self.changed.push(source.address);
+                }
+            }
             source.share.set_known(is_known, &mut self.room);
             self.unknown += usize::from(!is_known);
         }
@@ -186,7 +206,9 @@ impl Decoder {
         self.unknown += usize::from(!is_known);
         let share = Share { is_known, ..Share::default() };
         let books = self.books.open(address);
-        Some(self.sources.insert(Source::new(books, share, now)))
+        let mut source = Source::new(books, share, now);
+        self.taking.give(&mut source, now, &mut self.room, &self.limits);
+        Some(self.sources.insert(source))
     }
 
     /// Forgets sources that no entity names and that were silent for long.
@@ -202,7 +224,7 @@ impl Decoder {
             let Source { address, books: own, share, streams, .. } = source;
             let mut budget = Budget { share, room, limits, books: own };
             for stream in streams {
-                kept::forget(*address, stream, removed);
+                kept::forget(own, stream, removed);
                 stream.close(&mut budget);
             }
             share.give_all(room);
@@ -217,6 +239,7 @@ impl Decoder {
             return;
         }
         self.cleaned = now;
+        self.taking.expire(now);
         self.forget_silent(now, FORGOTTEN);
         for source in self.sources.iter_mut() {
             let Source { address, books, share, streams, is_changed, .. } = source;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use grafoleancollector::Timestamp;
 
-use super::room::Share;
+use super::room::{Limits, Room, Share};
 use super::stream::Stream;
 use crate::books::{ExporterBooks, Pending};
 use crate::flow::{Ip, Version};
@@ -55,6 +55,25 @@ impl Source {
             self.last_stream = self.streams.iter().position(is_it)?;
         }
         Some(self.last_stream)
+    }
+
+    /// The place of a stream, which is made if there is none. None: there is no room for it.
+    pub(super) fn open(
+        &mut self,
+        version: Version,
+        domain: u32,
+        now: Timestamp,
+        _room: &mut Room,
+        limits: &Limits,
+    ) -> Option<usize> {
+        if let Some(at) = self.position(version, domain) {
+            return Some(at);
+        }
+        if self.streams.len() >= limits.streams {
+            return None;
+        }
+        self.streams.push(Stream::new(version, domain, now));
+        Some(self.streams.len() - 1)
     }
 
     /// Where packets of that version are counted.

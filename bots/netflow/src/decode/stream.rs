@@ -349,13 +349,26 @@ impl Stream {
 
     /// Gives up what is too old.
     pub(super) fn expire(&mut self, now: Timestamp, budget: &mut Budget<'_>) {
+        let removed = self.removed.len();
         let expired = self.forget(|_, template| template.is_expired(now), budget);
+        // Another decoder, which has the exporter's datagrams now, may use it.
+        if budget.books.is_shared() {
+            self.removed.truncate(removed);
+        }
         budget.books.templates_expired.add(expired);
         while self.waiting.front().is_some_and(|set| seconds(now, set.received) > PATIENCE) {
             self.drop_oldest(budget.share, budget.room);
             budget.books.waiting.sets.add(-1);
             budget.books.waiting.dropped.inc();
         }
+    }
+
+    /// Whether its options have told anything.
+    pub(super) fn has_options(&self) -> bool {
+        self.sampling != Sampling::default()
+            || !self.exporter.is_none()
+            || self.boot.is_some()
+            || !self.names.is_empty()
     }
 
     /// Whether anything is to be kept anew.

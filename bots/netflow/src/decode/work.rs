@@ -7,7 +7,7 @@ use super::room::{Limits, Room};
 use super::run::{Run, Tally};
 use super::sequence::{self, Reach};
 use super::source::{Source, waiting_since};
-use super::stream::{Budget, QUIET, Stream, seconds};
+use super::stream::{Budget, QUIET, seconds};
 use super::{fixed, kept};
 use crate::books::{Malformed, RateOrigin};
 use crate::flow::{Flow, Ip, Origin, Version};
@@ -168,18 +168,17 @@ impl Work<'_> {
             self.source.streams[at].last = self.received;
             return Some(at);
         }
-        let Source { address, books, share, streams, .. } = &mut *self.source;
+        let Source { books, share, streams, .. } = &mut *self.source;
         if streams.len() >= self.limits.streams {
             let (at, oldest) = streams.iter_mut().enumerate().min_by_key(|(_, stream)| stream.last)?;
             if seconds(self.received, oldest.last) <= QUIET {
                 return None;
             }
-            kept::forget(*address, oldest, self.removed);
+            kept::forget(books, oldest, self.removed);
             oldest.close(&mut Budget { share, room: self.room, limits: self.limits, books });
             streams.swap_remove(at);
         }
-        streams.push(Stream::new(version, domain, self.received));
-        Some(streams.len() - 1)
+        self.source.open(version, domain, self.received, self.room, self.limits)
     }
 
     /// Follows the numbers of a stream's packets.
