@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use grafoleancollector::Timestamp;
@@ -189,7 +189,10 @@ pub struct ExporterBooks {
     address: Ip,
     /// How many decoders write in them.
     decoders: AtomicU32,
+    is_known: AtomicBool,
     versions: [VersionBooks; Version::ALL.len()],
+    /// Streams (versions and observation domains) that are followed now.
+    pub streams: Gauge,
     /// Templates that are known now.
     pub templates: Gauge,
     /// Templates that came, again and again.
@@ -268,6 +271,16 @@ impl ExporterBooks {
         self.decoders.fetch_sub(1, Relaxed) <= 1
     }
 
+    /// Whether an entity has the exporter.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.is_known.load(Relaxed)
+    }
+
+    pub(crate) fn set_known(&self, is_known: bool) {
+        self.is_known.store(is_known, Relaxed);
+    }
+
     /// Whether several decoders hear this exporter.
     pub(crate) fn is_shared(&self) -> bool {
         self.decoders.load(Relaxed) > 1
@@ -339,6 +352,11 @@ impl ExporterBooks {
     pub(crate) fn name_interface(&self, index: u32, name: InterfaceName) {
         let mut interfaces = self.interfaces.lock().unwrap_or_else(PoisonError::into_inner);
         interfaces.insert(index, name);
+    }
+
+    pub(crate) fn forget_interfaces<'a>(&self, indexes: impl Iterator<Item = &'a u32>) {
+        let mut interfaces = self.interfaces.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.for_each(|index| drop(interfaces.remove(index)));
     }
 
     /// Adds the counters of another.

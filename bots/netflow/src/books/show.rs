@@ -4,8 +4,10 @@ use grafoleancollector::telemetry::{Counter, MetricsText};
 
 use super::{Books, ExporterBooks, Malformed};
 
-/// Exporters that have lines of their own; the sums have all of them.
+/// Exporters of entities that have lines of their own; the sums have all exporters.
 const MOST_SHOWN: usize = 1_000;
+/// Other exporters that have lines of their own: anybody can invent some, and each has many lines.
+const MOST_UNKNOWN: usize = 50;
 
 /// A family of metrics of exporters: its name, kind and help, and its value.
 type Family = (&'static str, &'static str, &'static str, fn(&ExporterBooks) -> f64);
@@ -33,7 +35,10 @@ const OF_VERSIONS: [VersionFamily; 8] = [
 ];
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
-const OF_EXPORTERS: [Family; 17] = [
+const OF_EXPORTERS: [Family; 18] = [
+    ("streams", "gauge", "Versions and observation domains that are followed.", |books| {
+        books.streams.get() as f64
+    }),
     ("templates", "gauge", "Templates that are known.", |books| books.templates.get() as f64),
     ("templates_received_total", "counter", "Templates that came, again and again.", |books| {
         float(&books.templates_received)
@@ -94,17 +99,16 @@ const OF_EXPORTERS: [Family; 17] = [
 
 impl Books {
     /// Writes all numbers: the sums of all exporters (`netflow_…`), and those of each (`netflow_exporter_…`, for the
-    /// first thousand of them by address).
+    /// first thousand that entities have, and the first fifty others, by address).
     pub fn write_metrics(&self, out: &mut MetricsText) {
         let exporters = self.list();
         let sum = ExporterBooks::default();
         sum.add(&self.gone);
         exporters.iter().for_each(|exporter| sum.add(exporter));
-        let shown: Vec<_> = exporters
-            .iter()
-            .take(MOST_SHOWN)
-            .map(|exporter| (exporter.address().to_string(), exporter))
-            .collect();
+        let known = exporters.iter().filter(|exporter| exporter.is_known()).take(MOST_SHOWN);
+        let others = exporters.iter().filter(|exporter| !exporter.is_known()).take(MOST_UNKNOWN);
+        let shown: Vec<_> =
+            known.chain(others).map(|exporter| (exporter.address().to_string(), exporter)).collect();
 
         out.counter(
             "netflow_refused_datagrams_total",

@@ -9,7 +9,7 @@ use grafoleancollector::Timestamp;
 
 use super::Decoder;
 use super::sequence::Sequence;
-use super::stream::{Stream, Template};
+use super::stream::{Budget, Stream, Template};
 use super::template::{FIRST_ID, Form};
 use crate::books::{ExporterBooks, InterfaceName};
 use crate::flow::{Ip, Version};
@@ -233,16 +233,18 @@ impl Options {
         value.0.is_empty().then_some(options)
     }
 
-    pub(super) fn put(self, stream: &mut Stream) {
+    pub(super) fn put(self, stream: &mut Stream, budget: &mut Budget<'_>) {
         if let Some(rate) = self.stream {
             stream.sampling.set_stream(rate);
         }
         for (id, rate) in self.samplers {
-            stream.sampling.set_sampler(id, rate);
+            stream.set_sampler(id, rate, budget);
         }
         stream.exporter = self.exporter;
         stream.boot = self.boot;
-        stream.names = self.names.into_iter().take(super::options::MOST_NAMES).collect();
+        for (interface, name) in self.names {
+            stream.name(interface, name, budget);
+        }
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Decoder {
     known: Arc<HashSet<Ip>>,
     sources: Sources,
     unknown: usize,
+    /// How many sources are known only by the exporter that they name.
+    named: usize,
     room: Room,
     flows: Vec<Flow>,
     /// Sources of which something has changed since [`Decoder::changes`].
@@ -72,6 +74,7 @@ pub struct Decoder {
     taking: Taking,
     cleaned: Timestamp,
     made_room: Timestamp,
+    made_room_for_named: Timestamp,
     warnings: warnings::Warnings,
 }
 
@@ -86,6 +89,7 @@ impl Decoder {
             known: Arc::default(),
             sources: Sources::default(),
             unknown: 0,
+            named: 0,
             room: Room::default(),
             flows: Vec::new(),
             changed: Vec::new(),
@@ -95,6 +99,7 @@ impl Decoder {
             taking: Taking::default(),
             cleaned: long_ago,
             made_room: long_ago,
+            made_room_for_named: long_ago,
             warnings: warnings::Warnings::default(),
         }
     }
@@ -114,20 +119,52 @@ impl Decoder {
     /// Exporters that entities name: they are never refused, and never forgotten for others.
     pub fn set_known(&mut self, known: Arc<HashSet<Ip>>) {
         self.known = known;
-        self.unknown = 0;
-        for source in self.sources.iter_mut() {
+        for place in 0..self.sources.len() {
+            let Some(source) = self.sources.get_mut(place) else { continue };
+            let named = source.named.filter(|name| self.known.contains(name));
             let is_known = self.known.contains(&source.address);
-            if is_known != source.share.is_known {
-                for stream in &mut source.streams {
-                    kept::set_known(source.address, stream, is_known, &mut self.removed);
-                }
-                if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
-                    source.is_changed = true;
-                    self.changed.push(source.address);
+            self.take_for(place, is_known, named.filter(|_| !is_known));
+        }
+    }
+
+    /// A source is known by its address, by the exporter that its packets name, or not at all.
+    fn take_for(&mut self, place: usize, by_address: bool, named: Option<Ip>) {
+        let Some(source) = self.sources.get_mut(place) else { return };
+        let (was_known, is_known) = (source.share.is_known, by_address || named.is_some());
+        self.named -= usize::from(source.named.is_some());
+        self.named += usize::from(named.is_some());
+        source.named = named;
+        if was_known == is_known {
+            return;
+        }
+        for stream in &mut source.streams {
+            kept::set_known(source.address, stream, is_known, &mut self.removed);
+        }
+        if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
+            source.is_changed = true;
+            self.changed.push(source.address);
+        }
+        source.share.set_known(is_known, &mut self.room);
+        source.books.set_known(is_known);
+        self.unknown -= usize::from(!was_known);
+        self.unknown += usize::from(!is_known);
+    }
+
+    /// A source that no entity has names an exporter that one has, as behind address translation: it is as good as
+    /// known. But anybody can say so, and there is no room for many.
+    fn recognise(&mut self, place: usize, name: Ip, now: Timestamp) {
+        if self.named >= self.limits.known_by_name && seconds(now, self.made_room_for_named) >= 1 {
+            self.made_room_for_named = now;
+            for other in 0..self.sources.len() {
+                let is_silent =
+                    |source: &mut Source| source.named.is_some() && seconds(now, source.last) > SILENT;
+                if self.sources.get_mut(other).is_some_and(is_silent) {
+                    self.take_for(other, false, None);
                 }
             }
-            source.share.set_known(is_known, &mut self.room);
-            self.unknown += usize::from(!is_known);
+        }
+        if self.named < self.limits.known_by_name {
+            self.take_for(place, false, Some(name));
         }
     }
 
@@ -149,7 +186,7 @@ impl Decoder {
         source.last = received;
         let mut work =
             Work { source, room: &mut self.room, limits: &self.limits, removed: &mut self.removed, received };
-        work.datagram(datagram, &mut self.flows, sink);
+        let reported = work.datagram(datagram, &mut self.flows, sink);
         if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
             source.is_changed = true;
             self.changed.push(source.address);
@@ -157,6 +194,9 @@ impl Decoder {
         if !source.is_touched {
             source.is_touched = true;
             self.touched.push(place);
+        }
+        if !source.share.is_known && !reported.is_none() && self.known.contains(&reported) {
+            self.recognise(place, reported, received);
         }
     }
 
@@ -206,6 +246,7 @@ impl Decoder {
         self.unknown += usize::from(!is_known);
         let share = Share { is_known, ..Share::default() };
         let books = self.books.open(address);
+        books.set_known(is_known);
         let mut source = Source::new(books, share, now);
         self.taking.give(&mut source, now, &mut self.room, &self.limits);
         Some(self.sources.insert(source))
@@ -215,12 +256,14 @@ impl Decoder {
     fn forget_silent(&mut self, now: Timestamp, silence: i64) {
         // Their places will be others.
         self.flush();
-        let Self { sources, unknown, room, limits, books, removed, .. } = self;
+        let Self { sources, unknown, named, room, limits, books, removed, .. } = self;
         sources.retain(|source| {
-            if source.share.is_known || seconds(now, source.last) <= silence {
+            let by_name = source.named.is_some() && silence >= FORGOTTEN;
+            if (source.share.is_known && !by_name) || seconds(now, source.last) <= silence {
                 return true;
             }
-            *unknown -= 1;
+            *unknown -= usize::from(!by_name);
+            *named -= usize::from(by_name);
             let Source { address, books: own, share, streams, .. } = source;
             let mut budget = Budget { share, room, limits, books: own };
             for stream in streams {

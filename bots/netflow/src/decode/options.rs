@@ -3,13 +3,11 @@
 use std::num::NonZeroU32;
 
 use super::run::{rate, ratio};
-use super::stream::Stream;
+use super::stream::{Budget, Stream};
 use super::template::{Field, SCOPE, VARIABLE};
 use crate::books::InterfaceName;
 use crate::flow::Ip;
 
-/// Interfaces of one stream whose names are remembered.
-pub(super) const MOST_NAMES: usize = 1_024;
 /// Bytes of a name or description that are remembered.
 const LONGEST_NAME: usize = 64;
 /// v9: what the options are of is an interface.
@@ -36,18 +34,17 @@ struct Record<'a> {
 pub(super) struct Told {
     pub(super) records: u64,
     pub(super) nonsense_rates: u64,
-    pub(super) names: bool,
 }
 
 /// Reads the records of a set, and remembers what they say.
-pub(super) fn read(fields: &[Field], mut data: &[u8], stream: &mut Stream) -> Told {
+pub(super) fn read(fields: &[Field], mut data: &[u8], stream: &mut Stream, budget: &mut Budget<'_>) -> Told {
     let mut told = Told::default();
     let least: usize =
         fields.iter().map(|field| if field.length == VARIABLE { 1 } else { usize::from(field.length) }).sum();
     while least > 0 && data.len() >= least {
         let mut record = Record::default();
         let Some(length) = record.read(fields, data) else { break };
-        record.remember(stream, &mut told);
+        record.remember(stream, budget, &mut told);
         told.records += 1;
         data = data.get(length..).unwrap_or_default();
     }
@@ -104,11 +101,11 @@ impl<'a> Record<'a> {
             .or_else(|| ratio(self.population, self.size, nonsense))
     }
 
-    fn remember(&self, stream: &mut Stream, told: &mut Told) {
+    fn remember(&self, stream: &mut Stream, budget: &mut Budget<'_>, told: &mut Told) {
         let mut changed = false;
         if let Some(rate) = self.rate(&mut told.nonsense_rates) {
             changed |= match self.sampler {
-                Some(sampler) => stream.sampling.set_sampler(sampler, rate),
+                Some(sampler) => stream.set_sampler(sampler, rate, budget),
                 None => stream.sampling.set_stream(rate),
             };
         }
@@ -128,12 +125,7 @@ impl<'a> Record<'a> {
             && !(self.name.is_empty() && self.description.is_empty())
         {
             let name = InterfaceName { name: text(self.name), description: text(self.description) };
-            let has_room = stream.names.len() < MOST_NAMES || stream.names.contains_key(&interface);
-            if has_room && stream.names.get(&interface) != Some(&name) {
-                stream.names.insert(interface, name);
-                told.names = true;
-                changed = true;
-            }
+            changed |= stream.name(interface, name, budget);
         }
         stream.options_changed |= changed;
     }

@@ -54,7 +54,8 @@ impl Kept {
         // Options are written when they change: it is their stream that must be young.
         let mut latest: HashMap<_, Timestamp> = HashMap::new();
         for (bytes, value) in kept {
-            let Some((key, (last, part))) = Key::read(bytes).and_then(|key| Some((key, key.part(value)?))) else {
+            let Some((key, (last, part))) = Key::read(bytes).and_then(|key| Some((key, key.part(value)?)))
+            else {
                 unusable.unreadable.push(bytes.to_vec());
                 continue;
             };
@@ -106,12 +107,7 @@ impl Taking {
                 Part::Template(_, template) if template.is_expired(now) => {}
                 // Where there is no room, it stays where it is kept.
                 Part::Template(id, template) => drop(stream.put(id, *template, &mut budget)),
-                Part::Options(options) => {
-                    options.put(stream);
-                    for (index, name) in &stream.names {
-                        books.name_interface(*index, name.clone());
-                    }
-                }
+                Part::Options(options) => options.put(stream, &mut budget),
                 Part::Sequence(sequence) => stream.sequence = sequence,
             }
         }

@@ -39,6 +39,11 @@ impl Sampling {
         changed
     }
 
+    /// Whether it is known already.
+    pub(super) fn has_sampler(&self, id: u64) -> bool {
+        self.samplers.binary_search_by_key(&id, |(id, _)| *id).is_ok()
+    }
+
     pub(super) fn samplers(&self) -> &[(u64, NonZeroU32)] {
         &self.samplers
     }

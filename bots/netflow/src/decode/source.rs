@@ -6,7 +6,7 @@ use std::sync::Arc;
 use grafoleancollector::Timestamp;
 
 use super::room::{Limits, Room, Share};
-use super::stream::Stream;
+use super::stream::{STREAM_BYTES, Stream};
 use crate::books::{ExporterBooks, Pending};
 use crate::flow::{Ip, Version};
 
@@ -16,6 +16,8 @@ pub(super) struct Source {
     pub(super) address: Ip,
     pub(super) books: Arc<ExporterBooks>,
     pub(super) share: Share,
+    /// An exporter that an entity has, by whose name this source is known although no entity has its address.
+    pub(super) named: Option<Ip>,
     pub(super) streams: Vec<Stream>,
     /// Which of them the last packet was of.
     last_stream: usize,
@@ -37,6 +39,7 @@ impl Source {
             address: books.address(),
             books,
             share,
+            named: None,
             streams: Vec::new(),
             last_stream: 0,
             last: now,
@@ -63,15 +66,18 @@ impl Source {
         version: Version,
         domain: u32,
         now: Timestamp,
-        _room: &mut Room,
+        room: &mut Room,
         limits: &Limits,
     ) -> Option<usize> {
         if let Some(at) = self.position(version, domain) {
             return Some(at);
         }
-        if self.streams.len() >= limits.streams {
+        if self.streams.len() >= limits.streams_of(&self.share)
+            || !self.share.take_stream(STREAM_BYTES, room, limits)
+        {
             return None;
         }
+        self.books.streams.add(1);
         self.streams.push(Stream::new(version, domain, now));
         Some(self.streams.len() - 1)
     }
@@ -145,6 +151,10 @@ impl Sources {
 
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Source> {
         self.list.get_mut(place)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
     }
 
     pub(super) fn insert(&mut self, source: Source) -> usize {

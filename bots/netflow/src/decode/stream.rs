@@ -1,6 +1,7 @@
 //! What is remembered of one stream: an exporter's packets of one version and observation domain.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,17 @@ pub(super) const PATIENCE: i64 = 31 * 60;
 
 /// What a plan and what belongs to it takes of memory, besides the fields themselves.
 const TEMPLATE_BYTES: usize = size_of::<Template>() + 64;
+
+/// What a stream takes of memory, besides what it remembers.
+pub(super) const STREAM_BYTES: usize = size_of::<Stream>() + 64;
+
+/// What a rate takes, with its place in the list.
+const RATE_BYTES: usize = 32;
+
+/// What the name of an interface takes, in the stream and in the books.
+fn name_bytes(name: &InterfaceName) -> usize {
+    2 * (size_of::<InterfaceName>() + 32 + name.name.len() + name.description.len())
+}
 
 /// What records of a template are for.
 #[derive(Debug)]
@@ -126,6 +138,13 @@ impl Budget<'_> {
         self.share.take(bytes, self.room, self.limits)
     }
 
+    /// The same for what flows can be read without: half of the room is not for it.
+    fn take_spare(&mut self, bytes: usize) -> bool {
+        self.share.bytes + bytes <= self.limits.bytes_per_source / 2
+            && self.room.all + bytes <= self.limits.bytes / 2
+            && self.take(bytes)
+    }
+
     pub(super) fn give(&mut self, bytes: usize) {
         self.share.give(bytes, self.room);
     }
@@ -140,6 +159,8 @@ pub(super) struct Stream {
     templates: Vec<(u16, Box<Template>)>,
     pub(super) waiting: VecDeque<WaitingSet>,
     waiting_bytes: usize,
+    /// What its rates and names take.
+    options_bytes: usize,
     pub(super) sampling: Sampling,
     pub(super) names: BTreeMap<u32, InterfaceName>,
     /// How the exporter calls itself.
@@ -166,6 +187,7 @@ impl Stream {
             templates: Vec::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            options_bytes: 0,
             sampling: Sampling::default(),
             names: BTreeMap::new(),
             exporter: Ip::NONE,
@@ -363,6 +385,41 @@ impl Stream {
         }
     }
 
+    /// A sampler has a rate. Whether that is news.
+    pub(super) fn set_sampler(&mut self, id: u64, rate: NonZeroU32, budget: &mut Budget<'_>) -> bool {
+        let fits = self.sampling.has_sampler(id) || self.take_option(RATE_BYTES, budget);
+        fits && self.sampling.set_sampler(id, rate)
+    }
+
+    /// An interface has a name. Whether that is news.
+    pub(super) fn name(&mut self, interface: u32, name: InterfaceName, budget: &mut Budget<'_>) -> bool {
+        let before = self.names.get(&interface);
+        if before == Some(&name) {
+            return false;
+        }
+        let before = before.map(name_bytes);
+        if before.is_none() && self.names.len() >= budget.limits.names_of(budget.share) {
+            return false;
+        }
+        if !budget.take_spare(name_bytes(&name)) {
+            return false;
+        }
+        self.options_bytes += name_bytes(&name);
+        if let Some(bytes) = before {
+            budget.give(bytes);
+            self.options_bytes -= bytes;
+        }
+        budget.books.name_interface(interface, name.clone());
+        self.names.insert(interface, name);
+        true
+    }
+
+    fn take_option(&mut self, bytes: usize, budget: &mut Budget<'_>) -> bool {
+        let fits = budget.take(bytes);
+        self.options_bytes += if fits { bytes } else { 0 };
+        fits
+    }
+
     /// Whether its options have told anything.
     pub(super) fn has_options(&self) -> bool {
         self.sampling != Sampling::default()
@@ -384,6 +441,9 @@ impl Stream {
     /// It is not followed any more: takes all that it has out of the books.
     pub(super) fn close(&mut self, budget: &mut Budget<'_>) {
         self.forget(|_, _| true, budget);
+        budget.books.streams.add(-1);
+        budget.give(STREAM_BYTES + std::mem::take(&mut self.options_bytes));
+        budget.books.forget_interfaces(self.names.keys());
         while self.drop_oldest(budget.share, budget.room) {
             budget.books.waiting.sets.add(-1);
             budget.books.waiting.dropped.inc();
