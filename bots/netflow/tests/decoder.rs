@@ -963,3 +963,52 @@ fn metrics_show_the_exporters_of_entities_before_others() {
     assert!(out.as_str().contains("netflow_exporter_flows_total{exporter=\"192.0.2.1\",version=\"v5\"} 1\n"));
     assert!(out.as_str().contains("netflow_flows_total{version=\"v5\"} 1001\n"));
 }
+
+#[test]
+fn a_rate_that_is_said_of_one_interface_is_that_of_its_flows_only() {
+    let data = numbers(&[3, 10, 4, 1, 9, 1_000]);
+    for options in [
+        v9_options(512, &[field(2, 4)], &[field(34, 4)]),
+        v9_options(512, &[], &[field(10, 4), field(34, 4)]),
+        v9_options(512, &[], &[field(14, 4), field(50, 4)]),
+    ] {
+        let mut bench = Bench::new();
+        bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+        let fields = [field(10, 4), field(14, 4), field(61, 1), field(1, 4)];
+        bench.flows(&v9(1, 0, &[set(0, &template(256, &fields)), set(1, &options), set(512, &data)]));
+        let flow = |input: u32, output: u32, direction: u8| {
+            [&numbers(&[input, output])[..], &[direction], &numbers(&[100])].concat()
+        };
+        let flows = [flow(3, 9, 0), flow(9, 3, 0), flow(9, 3, 1), flow(7, 9, 0), flow(7, 8, 0)].concat();
+        let rates = |bench: &mut Bench| {
+            let flows = bench.flows(&v9(1, 1, &[set(256, &flows)]));
+            flows.iter().map(|flow| flow.sampling).collect::<Vec<_>>()
+        };
+        assert_eq!(rates(&mut bench), [10, 1_000, 10, 1_000, 0]);
+        assert_eq!(rates(&mut bench.restarted(&[ROUTER])), [10, 1_000, 10, 1_000, 0]);
+        let of_all =
+            [set(1, &v9_options(513, &[field(1, 4)], &[field(34, 4)])), set(513, &numbers(&[0, 50]))];
+        bench.flows(&v9(1, 2, &of_all));
+        assert_eq!(rates(&mut bench), [10, 1_000, 10, 1_000, 50]);
+    }
+}
+
+#[test]
+fn statistics_of_several_exporters_do_not_give_their_mediator_a_name() {
+    let reported = |options: Vec<u8>, data: &[u32]| {
+        let mut bench = Bench::new();
+        bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+        let sets = [set(3, &options), set(2, &template(256, &FIELDS)), set(512, &numbers(data))];
+        bench.flows(&ipfix(2, 0, &sets));
+        let name = |bench: &mut Bench| {
+            bench.flows(&ipfix(2, 1, &[set(256, &record(1))]));
+            bench.runs[0].0.reported
+        };
+        (name(&mut bench), name(&mut bench.restarted(&[ROUTER])))
+    };
+    let of_others = ipfix_options(512, 1, &[field(130, 4), field(41, 4)]);
+    assert_eq!(reported(of_others, &[77, 5]), (Ip::NONE, Ip::NONE), "whom it is of");
+    let who = || ipfix_options(512, 1, &[field(144, 4), field(130, 4)]);
+    assert_eq!(reported(who(), &[1, 77, 1, 77]), (Ip::v4(77), Ip::v4(77)));
+    assert_eq!(reported(who(), &[1, 77, 2, 78]), (Ip::NONE, Ip::NONE));
+}

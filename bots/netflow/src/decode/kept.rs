@@ -9,7 +9,7 @@ use grafoleancollector::Timestamp;
 
 use super::Decoder;
 use super::sequence::Sequence;
-use super::stream::{Budget, Stream, Template};
+use super::stream::{Budget, Name, Stream, Template};
 use super::template::{FIRST_ID, Form};
 use crate::books::{ExporterBooks, InterfaceName};
 use crate::flow::{Ip, Version};
@@ -165,12 +165,12 @@ fn begin(last: Timestamp) -> Vec<u8> {
 
 fn template_value(template: &Template) -> Vec<u8> {
     let mut value = begin(template.refreshed);
-    let scopes = match template.form {
-        Form::V9 { scopes } => Some(scopes),
-        Form::Ipfix => None,
+    let (is_ipfix, scopes) = match template.form {
+        Form::V9 { scopes } => (false, scopes),
+        Form::Ipfix { scopes } => (true, scopes),
     };
-    value.extend([u8::from(template.is_options()), u8::from(scopes.is_none())]);
-    value.extend(scopes.unwrap_or_default().to_be_bytes());
+    value.extend([u8::from(template.is_options()), u8::from(is_ipfix)]);
+    value.extend(scopes.to_be_bytes());
     value.extend_from_slice(&template.fields);
     value
 }
@@ -178,7 +178,7 @@ fn template_value(template: &Template) -> Vec<u8> {
 fn template(mut value: Reader<'_>, refreshed: Timestamp) -> Option<Template> {
     let (options, form) = (value.u8()? == 1, value.u8()?);
     let scopes = value.u16()?;
-    let form = if form == 1 { Form::Ipfix } else { Form::V9 { scopes } };
+    let form = if form == 1 { Form::Ipfix { scopes } } else { Form::V9 { scopes } };
     let mut template = Template::new(value.0, form, options, refreshed)?;
     (template.kept, template.is_changed, template.is_counted) = (Some(refreshed), false, false);
     Some(template)
@@ -189,6 +189,7 @@ fn template(mut value: Reader<'_>, refreshed: Timestamp) -> Option<Template> {
 pub(super) struct Options {
     stream: Option<NonZeroU32>,
     samplers: Vec<(u64, NonZeroU32)>,
+    interfaces: Vec<(u64, NonZeroU32)>,
     exporter: Ip,
     boot: Option<i64>,
     names: Vec<(u32, InterfaceName)>,
@@ -199,12 +200,14 @@ impl Options {
     fn value(stream: &Stream) -> Vec<u8> {
         let mut value = begin(stream.last);
         value.extend(stream.sampling.stream.map_or(0, NonZeroU32::get).to_be_bytes());
-        value.extend(stream.exporter.octets());
+        value.extend(stream.exporter.ip().octets());
         value.extend(stream.boot.unwrap_or(i64::MIN).to_be_bytes());
-        value.extend((stream.sampling.samplers().len() as u16).to_be_bytes());
-        for (id, rate) in stream.sampling.samplers() {
-            value.extend(id.to_be_bytes());
-            value.extend(rate.get().to_be_bytes());
+        for rates in [&stream.sampling.samplers, &stream.sampling.interfaces] {
+            value.extend((rates.all().len() as u16).to_be_bytes());
+            for (id, rate) in rates.all() {
+                value.extend(id.to_be_bytes());
+                value.extend(rate.get().to_be_bytes());
+            }
         }
         value.extend((stream.names.len() as u16).to_be_bytes());
         for (index, InterfaceName { name, description }) in &stream.names {
@@ -222,8 +225,10 @@ impl Options {
         let exporter = value.array().map(Ip::v6)?;
         let boot = Some(value.i64()?).filter(|boot| *boot != i64::MIN);
         let mut options = Self { stream, exporter, boot, ..Self::default() };
-        for _ in 0..value.u16()? {
-            options.samplers.push((value.u64()?, NonZeroU32::new(value.u32()?)?));
+        for rates in [&mut options.samplers, &mut options.interfaces] {
+            for _ in 0..value.u16()? {
+                rates.push((value.u64()?, NonZeroU32::new(value.u32()?)?));
+            }
         }
         for _ in 0..value.u16()? {
             let index = value.u32()?;
@@ -240,7 +245,12 @@ impl Options {
         for (id, rate) in self.samplers {
             stream.set_sampler(id, rate, budget);
         }
-        stream.exporter = self.exporter;
+        for (index, rate) in self.interfaces {
+            stream.set_interface(index, rate, budget);
+        }
+        if !self.exporter.is_none() {
+            stream.exporter = Name::One(self.exporter);
+        }
         stream.boot = self.boot;
         for (interface, name) in self.names {
             stream.name(interface, name, budget);

@@ -189,7 +189,8 @@ fn data_set<S: FnMut(&Origin, &[Flow])>(
                 times,
                 sampling: &stream.sampling,
                 usual_rate: stream.sampling.usual(),
-                exporter: stream.exporter,
+                is_by_interface: stream.sampling.is_by_interface(),
+                exporter: stream.exporter.ip(),
             };
             set.read(data, body, run)
         }

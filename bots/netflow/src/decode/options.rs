@@ -88,6 +88,8 @@ impl<'a> Record<'a> {
             (0, 48 | 302) => self.sampler = Some(number()),
             (0, 82) => self.name = value,
             (0, 83) => self.description = value,
+            // What the options are of may be another exporter.
+            (0, 130 | 131) if field.is_scope => {}
             (0, 130) => self.exporter = value.first_chunk().map(|bytes| Ip::v4(u32::from_be_bytes(*bytes))),
             (0, 131) => self.exporter = value.first_chunk().map(|bytes| Ip::v6(*bytes)).or(self.exporter),
             (0, 160) => self.boot = Some(number()),
@@ -104,16 +106,15 @@ impl<'a> Record<'a> {
     fn remember(&self, stream: &mut Stream, budget: &mut Budget<'_>, told: &mut Told) {
         let mut changed = false;
         if let Some(rate) = self.rate(&mut told.nonsense_rates) {
-            changed |= match self.sampler {
-                Some(sampler) => stream.set_sampler(sampler, rate, budget),
-                None => stream.sampling.set_stream(rate),
+            changed |= match (self.sampler, self.interface) {
+                (Some(sampler), _) => stream.set_sampler(sampler, rate, budget),
+                // No interface, or all of them.
+                (None, None | Some(0 | u32::MAX)) => stream.sampling.set_stream(rate),
+                (None, Some(interface)) => stream.set_interface(interface.into(), rate, budget),
             };
         }
-        if let Some(exporter) = self.exporter.filter(|ip| !ip.is_none() && *ip != Ip::v4(0))
-            && stream.exporter != exporter
-        {
-            stream.exporter = exporter;
-            changed = true;
+        if let Some(exporter) = self.exporter.filter(|ip| !ip.is_none() && *ip != Ip::v4(0)) {
+            changed |= stream.exporter.hear(exporter);
         }
         if let Some(boot) = self.boot.and_then(|boot| i64::try_from(boot).ok())
             && stream.boot != Some(boot)

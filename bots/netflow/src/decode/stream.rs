@@ -150,6 +150,43 @@ impl Budget<'_> {
     }
 }
 
+/// Takes the room of one more rate, if there is any.
+fn take_rate(bytes: &mut usize, budget: &mut Budget<'_>) -> bool {
+    let fits = budget.take(RATE_BYTES);
+    *bytes += if fits { RATE_BYTES } else { 0 };
+    fits
+}
+
+/// How an exporter calls itself in its options.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum Name {
+    #[default]
+    None,
+    One(Ip),
+    /// They speak of several exporters: of none of them in particular.
+    Several,
+}
+
+impl Name {
+    /// Whether that is news.
+    pub(super) fn hear(&mut self, name: Ip) -> bool {
+        let before = *self;
+        *self = match before {
+            Self::None => Self::One(name),
+            Self::One(known) if known == name => before,
+            _ => Self::Several,
+        };
+        *self != before
+    }
+
+    pub(super) const fn ip(self) -> Ip {
+        match self {
+            Self::One(name) => name,
+            Self::None | Self::Several => Ip::NONE,
+        }
+    }
+}
+
 /// One stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -163,8 +200,7 @@ pub(super) struct Stream {
     options_bytes: usize,
     pub(super) sampling: Sampling,
     pub(super) names: BTreeMap<u32, InterfaceName>,
-    /// How the exporter calls itself.
-    pub(super) exporter: Ip,
+    pub(super) exporter: Name,
     /// When it began, in milliseconds since the epoch, where its packets do not say.
     pub(super) boot: Option<i64>,
     pub(super) sequence: Sequence,
@@ -190,7 +226,7 @@ impl Stream {
             options_bytes: 0,
             sampling: Sampling::default(),
             names: BTreeMap::new(),
-            exporter: Ip::NONE,
+            exporter: Name::None,
             boot: None,
             sequence: Sequence::default(),
             last: now,
@@ -387,8 +423,14 @@ impl Stream {
 
     /// A sampler has a rate. Whether that is news.
     pub(super) fn set_sampler(&mut self, id: u64, rate: NonZeroU32, budget: &mut Budget<'_>) -> bool {
-        let fits = self.sampling.has_sampler(id) || self.take_option(RATE_BYTES, budget);
-        fits && self.sampling.set_sampler(id, rate)
+        let bytes = &mut self.options_bytes;
+        self.sampling.set_sampler(id, rate, || take_rate(bytes, budget))
+    }
+
+    /// An interface has a rate. Whether that is news.
+    pub(super) fn set_interface(&mut self, index: u64, rate: NonZeroU32, budget: &mut Budget<'_>) -> bool {
+        let bytes = &mut self.options_bytes;
+        self.sampling.set_interface(index, rate, || take_rate(bytes, budget))
     }
 
     /// An interface has a name. Whether that is news.
@@ -414,16 +456,10 @@ impl Stream {
         true
     }
 
-    fn take_option(&mut self, bytes: usize, budget: &mut Budget<'_>) -> bool {
-        let fits = budget.take(bytes);
-        self.options_bytes += if fits { bytes } else { 0 };
-        fits
-    }
-
     /// Whether its options have told anything.
     pub(super) fn has_options(&self) -> bool {
         self.sampling != Sampling::default()
-            || !self.exporter.is_none()
+            || !self.exporter.ip().is_none()
             || self.boot.is_some()
             || !self.names.is_empty()
     }
