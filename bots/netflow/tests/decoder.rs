@@ -76,7 +76,11 @@ impl Bench {
     }
 
     fn later(&mut self, seconds: u64) {
-        self.now = self.now.plus(Duration::from_secs(seconds));
+        let end = self.now.plus(Duration::from_secs(seconds));
+        while self.now < end {
+            self.now = self.now.plus(Duration::from_secs(1_800)).min(end);
+            self.decoder.tick(self.now);
+        }
     }
 
     fn of(&self, address: Ip) -> Arc<ExporterBooks> {
@@ -1011,4 +1015,57 @@ fn statistics_of_several_exporters_do_not_give_their_mediator_a_name() {
     let who = || ipfix_options(512, 1, &[field(144, 4), field(130, 4)]);
     assert_eq!(reported(who(), &[1, 77, 1, 77]), (Ip::v4(77), Ip::v4(77)));
     assert_eq!(reported(who(), &[1, 77, 2, 78]), (Ip::NONE, Ip::NONE));
+}
+
+#[test]
+fn exporters_that_share_an_address_are_noticed_by_templates_that_turn_back_and_forth() {
+    let packet = |fields: &[Spec]| v9(1, 0, &[set(0, &template(256, fields))]);
+    let (one, other) = (packet(&FIELDS), packet(&FIELDS[..4]));
+    let mut bench = Bench::new();
+    for packet in [&one, &one, &other, &packet(&FIELDS[..3]), &packet(&FIELDS[..2]), &one, &other] {
+        bench.flows(packet);
+    }
+    assert!(!bench.of(ROUTER).is_mixed(), "an exporter that is being configured");
+    for seldom in [&one, &other, &one, &other, &one] {
+        bench.later(3 * 3_600);
+        bench.flows(seldom);
+    }
+    assert!(!bench.of(ROUTER).is_mixed());
+    for packet in [&other, &one, &other, &one] {
+        bench.later(1_800);
+        bench.flows(packet);
+    }
+    assert!(bench.of(ROUTER).is_mixed());
+}
+
+#[test]
+fn a_clock_that_is_set_makes_nothing_older() {
+    const DAY: i64 = 86_400_000_000;
+    let leap = |bench: &mut Bench, by: i64| bench.now = Timestamp::from_micros(bench.now.as_micros() + by);
+    for by in [400 * DAY, -400 * DAY] {
+        let mut bench = Bench::new();
+        bench.flows(&v9(1, 0, &[set(0, &template(256, &FIELDS))]));
+        let mut next = bench.restarted(&[]);
+        leap(&mut bench, by);
+        assert_eq!(bench.octets(&v9(1, 1, &[set(256, &record(1))])), [1]);
+        let mut after = bench.restarted(&[]);
+        assert_eq!(after.octets(&v9(1, 1, &[set(256, &record(1))])), [1], "it is kept with its new age");
+        bench.later(26 * 3_600);
+        assert!(bench.octets(&v9(1, 1, &[set(256, &record(1))])).is_empty(), "time passes as before");
+
+        next.flows_from(OTHER, &v5(0, 1, 1, 0));
+        leap(&mut next, by);
+        next.flows_from(OTHER, &v5(1, 1, 1, 0));
+        assert_eq!(next.octets(&v9(1, 1, &[set(256, &record(1))])), [1], "what was kept is no older either");
+    }
+}
+
+#[test]
+fn metrics_tell_who_said_the_sampling_rate() {
+    let mut bench = Bench::new();
+    bench.flows(&v5(0, 1, 1, 100));
+    let mut out = MetricsText::default();
+    bench.books.write_metrics(&mut out);
+    let line = "netflow_exporter_sampling_rate{exporter=\"192.0.2.1\",origin=\"header\"} 100\n";
+    assert!(out.as_str().contains(line));
 }

@@ -190,6 +190,7 @@ pub struct ExporterBooks {
     /// How many decoders write in them.
     decoders: AtomicU32,
     is_known: AtomicBool,
+    is_mixed: AtomicBool,
     versions: [VersionBooks; Version::ALL.len()],
     /// Streams (versions and observation domains) that are followed now.
     pub streams: Gauge,
@@ -225,6 +226,8 @@ pub struct ExporterBooks {
     last_seen: AtomicI64,
     /// What was reported in a log.
     pub(crate) said: Said,
+    /// The rate that was reported last, and when.
+    said_rate: Mutex<Option<(Timestamp, SamplingRate)>>,
     interfaces: Mutex<BTreeMap<u32, InterfaceName>>,
 }
 
@@ -245,6 +248,7 @@ impl Said {
     pub(crate) const WAITING: u32 = 1;
     pub(crate) const SKEW: u32 = 2;
     pub(crate) const LONG_FLOWS: u32 = 4;
+    pub(crate) const MIXED: u32 = 8;
 
     /// Whether that was not logged yet.
     pub(crate) fn is_new(&self, what: u32) -> bool {
@@ -279,6 +283,30 @@ impl ExporterBooks {
 
     pub(crate) fn set_known(&self, is_known: bool) {
         self.is_known.store(is_known, Relaxed);
+    }
+
+    /// Whether its templates turn back again and again to what they were: several exporters share the address.
+    #[must_use]
+    pub fn is_mixed(&self) -> bool {
+        self.is_mixed.load(Relaxed)
+    }
+
+    pub(crate) fn set_mixed(&self) {
+        self.is_mixed.store(true, Relaxed);
+    }
+
+    /// The sampling rate, if it is not the one that was reported last, or not in the last `seconds`.
+    pub(crate) fn new_rate(&self, now: Timestamp, seconds: i64) -> Option<(NonZeroU32, RateOrigin)> {
+        let SamplingRate { rate, origin } = self.sampling();
+        let said = self.said_rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = said.is_none_or(|(at, said)| {
+            said != SamplingRate { rate, origin } && now.as_micros() - at.as_micros() >= seconds * 1_000_000
+        });
+        rate.filter(|_| is_new).map(|rate| (rate, origin))
+    }
+
+    pub(crate) fn say_rate(&self, now: Timestamp) {
+        *self.said_rate.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, self.sampling()));
     }
 
     /// Whether several decoders hear this exporter.

@@ -2,7 +2,7 @@
 
 use grafoleancollector::telemetry::{Counter, MetricsText};
 
-use super::{Books, ExporterBooks, Malformed};
+use super::{Books, ExporterBooks, Malformed, SamplingRate};
 
 /// Exporters of entities that have lines of their own; the sums have all exporters.
 const MOST_SHOWN: usize = 1_000;
@@ -35,7 +35,7 @@ const OF_VERSIONS: [VersionFamily; 8] = [
 ];
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
-const OF_EXPORTERS: [Family; 18] = [
+const OF_EXPORTERS: [Family; 17] = [
     ("streams", "gauge", "Versions and observation domains that are followed.", |books| {
         books.streams.get() as f64
     }),
@@ -82,12 +82,6 @@ const OF_EXPORTERS: [Family; 18] = [
         "gauge",
         "Since when data waits for a template. 0: none does.",
         |books| books.waiting.since().map_or(0.0, grafoleancollector::Timestamp::as_secs_f64),
-    ),
-    (
-        "sampling_rate",
-        "gauge",
-        "The sampling rate of the last flows. 0: the exporter has not said.",
-        |books| books.sampling().rate.map_or(0.0, |rate| f64::from(rate.get())),
     ),
     ("clock_skew_seconds", "gauge", "By how much the exporter's clock is behind ours.", |books| {
         books.skew_ms().unwrap_or(0) as f64 / 1e3
@@ -141,6 +135,14 @@ impl Books {
             for (address, exporter) in &shown {
                 out.sample(&name, &[("exporter", address)], value(exporter));
             }
+        }
+        let name = "netflow_exporter_sampling_rate";
+        let help = "The sampling rate of the last flows, and who said it. 0: the exporter has not said.";
+        out.family(name, "gauge", help);
+        for (address, exporter) in &shown {
+            let SamplingRate { rate, origin } = exporter.sampling();
+            let labels = [("exporter", address.as_str()), ("origin", origin.name())];
+            out.sample(name, &labels, rate.map_or(0.0, |rate| f64::from(rate.get())));
         }
         let help = "Datagrams in which something is wrong.";
         out.family("netflow_malformed_total", "counter", help);

@@ -33,7 +33,7 @@ use grafoleancollector::Timestamp;
 use self::remembered::Taking;
 use self::room::{Room, Share};
 use self::source::{Source, Sources, waiting_since};
-use self::stream::{Budget, Stream, seconds};
+use self::stream::{Budget, Stream, later, seconds};
 use self::work::Work;
 use crate::books::Books;
 use crate::flow::{Flow, Ip, Origin};
@@ -49,6 +49,11 @@ const FORGOTTEN: i64 = stream::TEMPLATE_LIFE;
 
 /// When there is no room for another source, those that were silent for so many seconds give theirs.
 const SILENT: i64 = 10 * 60;
+
+/// A clock that goes by more than so many seconds between two looks at it was set.
+const LEAP: u64 = 3_600;
+
+const LONG_AGO: Timestamp = Timestamp::from_micros(i64::MIN);
 
 /// Decodes the datagrams of one shard.
 ///
@@ -82,7 +87,6 @@ impl Decoder {
     /// A decoder that knows nothing yet.
     #[must_use]
     pub fn new(books: Arc<Books>) -> Self {
-        let long_ago = Timestamp::from_micros(i64::MIN);
         Self {
             books,
             limits: Limits::default(),
@@ -94,12 +98,12 @@ impl Decoder {
             flows: Vec::new(),
             changed: Vec::new(),
             touched: Vec::new(),
-            flushed: long_ago,
+            flushed: LONG_AGO,
             removed: Vec::new(),
             taking: Taking::default(),
-            cleaned: long_ago,
-            made_room: long_ago,
-            made_room_for_named: long_ago,
+            cleaned: LONG_AGO,
+            made_room: LONG_AGO,
+            made_room_for_named: LONG_AGO,
             warnings: warnings::Warnings::default(),
         }
     }
@@ -210,15 +214,42 @@ impl Decoder {
         }
     }
 
+    /// Tells the time, for when nothing comes: so that a decoder can tell a long silence from a clock that leaps. Without
+    /// it, a silence of more than an hour does not count.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.now_and_then(now);
+    }
+
     /// Does what need not be done for each datagram.
     #[inline]
     fn now_and_then(&mut self, now: Timestamp) {
-        if seconds(now, self.flushed) == 0 {
+        let passed = seconds(now, self.flushed);
+        if passed == 0 {
             return;
         }
-        self.flushed = now;
         self.flush();
+        if self.flushed > LONG_AGO && passed.unsigned_abs() > LEAP {
+            self.leap(now.as_micros().saturating_sub(self.flushed.as_micros()));
+        }
+        self.flushed = now;
         self.clean(now);
+    }
+
+    /// Somebody has set the clock, as at the start of a machine that has no clock of its own: what is remembered is no
+    /// older for that.
+    fn leap(&mut self, by: i64) {
+        self.taking.leap(by);
+        for moment in [&mut self.cleaned, &mut self.made_room, &mut self.made_room_for_named] {
+            *moment = later(*moment, by);
+        }
+        for source in self.sources.iter_mut() {
+            source.last = later(source.last, by);
+            source.streams.iter_mut().for_each(|stream| stream.leap(by));
+            if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
+                source.is_changed = true;
+                self.changed.push(source.address);
+            }
+        }
     }
 
     /// The place of a source; it is made, if there may be another.

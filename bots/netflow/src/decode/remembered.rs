@@ -8,7 +8,7 @@ use grafoleancollector::Timestamp;
 use super::kept::{Key, Part};
 use super::room::{Limits, Room};
 use super::source::Source;
-use super::stream::{Budget, TEMPLATE_LIFE, seconds};
+use super::stream::{Budget, TEMPLATE_LIFE, later, seconds};
 use crate::flow::Ip;
 
 /// What was kept of all streams. All decoders of a bot share it: each takes up what is of the sources that it hears,
@@ -84,11 +84,13 @@ pub(super) struct Taking {
     kept: Arc<Kept>,
     /// Sources that have theirs: what they said later is not undone.
     taken: HashSet<Ip>,
+    /// Microseconds by which the clock has leapt since.
+    leapt: i64,
 }
 
 impl Taking {
     pub(super) fn from(kept: Arc<Kept>) -> Self {
-        Self { kept, taken: HashSet::new() }
+        Self { kept, taken: HashSet::new(), leapt: 0 }
     }
 
     /// Gives a source that is heard of for the first time what was kept of it, as far as there is room.
@@ -99,23 +101,32 @@ impl Taking {
         }
         for (key, value) in entries {
             let Some((last, part)) = key.part(value) else { continue };
+            let last = later(last, self.leapt);
             let Some(at) = source.open(key.version, key.domain, last, room, limits) else { continue };
             let Source { books, share, streams, .. } = source;
             let Some(stream) = streams.get_mut(at) else { continue };
             let mut budget = Budget { share, room: &mut *room, limits, books };
             match part {
-                Part::Template(_, template) if template.is_expired(now) => {}
-                // Where there is no room, it stays where it is kept.
-                Part::Template(id, template) => drop(stream.put(id, *template, &mut budget)),
+                Part::Template(id, mut template) => {
+                    template.leap(self.leapt);
+                    if !template.is_expired(now) {
+                        // Where there is no room, it stays where it is kept.
+                        let _ = stream.put(id, *template, &mut budget);
+                    }
+                }
                 Part::Options(options) => options.put(stream, &mut budget),
                 Part::Sequence(sequence) => stream.sequence = sequence,
             }
         }
     }
 
+    pub(super) fn leap(&mut self, by: i64) {
+        self.leapt = self.leapt.saturating_add(by);
+    }
+
     /// Lets go of what is too old to be taken by anybody.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        if self.kept.read.is_some_and(|read| seconds(now, read) > TEMPLATE_LIFE) {
+        if self.kept.read.is_some_and(|read| seconds(now, later(read, self.leapt)) > TEMPLATE_LIFE) {
             *self = Self::default();
         }
     }

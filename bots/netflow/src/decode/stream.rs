@@ -1,6 +1,7 @@
 //! What is remembered of one stream: an exporter's packets of one version and observation domain.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,11 @@ pub(super) const TEMPLATE_LIFE: i64 = 25 * 3_600;
 /// When there is no room for another template or stream, one takes it that has been quiet for so many seconds.
 pub(super) const QUIET: i64 = QUIET_SECONDS as i64;
 const QUIET_SECONDS: u64 = 30 * 60;
+
+/// So often within so many seconds a template turns back only where several exporters share an address. Many repeat
+/// their templates each half hour.
+const MOST_TURNS: u8 = 3;
+const TURNS_WITHIN: i64 = 2 * 3_600;
 
 /// Data sets wait so many seconds for their template. Most exporters repeat theirs within half an hour.
 pub(super) const PATIENCE: i64 = 31 * 60;
@@ -61,6 +67,8 @@ pub(super) struct Template {
     /// The time that is in what was kept of it.
     pub(super) kept: Option<Timestamp>,
     pub(super) is_changed: bool,
+    /// The digest of the definition that it has replaced.
+    former: u64,
     /// Whether it is in the exporter's books: several decoders take up what was kept, and one of them uses it.
     pub(super) is_counted: bool,
 }
@@ -75,7 +83,16 @@ impl Template {
             Purpose::Flows(plan)
         };
         let fields = fields.into();
-        Some(Self { fields, form, purpose, refreshed: now, kept: None, is_changed: true, is_counted: true })
+        Some(Self {
+            fields,
+            form,
+            purpose,
+            refreshed: now,
+            kept: None,
+            is_changed: true,
+            former: 0,
+            is_counted: true,
+        })
     }
 
     pub(super) fn is_options(&self) -> bool {
@@ -86,12 +103,22 @@ impl Template {
         self.form == form && self.is_options() == options && *self.fields == *fields
     }
 
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.fields, self.form, self.is_options()).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn bytes(&self) -> usize {
         let more = match &self.purpose {
             Purpose::Flows(plan) => plan.walk.len() * 64,
             Purpose::Options(fields) => size_of_val(&**fields),
         };
         TEMPLATE_BYTES + self.fields.len() + more
+    }
+
+    pub(super) fn leap(&mut self, by: i64) {
+        self.refreshed = later(self.refreshed, by);
     }
 
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
@@ -102,6 +129,11 @@ impl Template {
 /// Seconds from one moment to another; below zero when it is before it.
 pub(super) fn seconds(now: Timestamp, then: Timestamp) -> i64 {
     now.as_micros().saturating_sub(then.as_micros()) / 1_000_000
+}
+
+/// A moment, so many microseconds later.
+pub(super) fn later(moment: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(moment.as_micros().saturating_add(micros))
 }
 
 /// A data set that came before its template.
@@ -205,6 +237,8 @@ pub(super) struct Stream {
     pub(super) boot: Option<i64>,
     pub(super) sequence: Sequence,
     pub(super) last: Timestamp,
+    /// How often, and since when, a template turned back to the definition that it had before.
+    turns: Option<(Timestamp, u8)>,
     /// There is no room for more templates before: so that a flood of them costs little time.
     full_until: Option<Timestamp>,
     /// What is to be kept anew.
@@ -230,6 +264,7 @@ impl Stream {
             boot: None,
             sequence: Sequence::default(),
             last: now,
+            turns: None,
             full_until: None,
             options_changed: false,
             sequence_changed: false,
@@ -276,14 +311,33 @@ impl Stream {
         if found.is_err() && self.full_until.is_some_and(|until| now < until) {
             return Learnt::NoRoom;
         }
-        let Some(template) = Template::new(fields, form, options, now) else { return Learnt::Unusable };
+        let Some(mut template) = Template::new(fields, form, options, now) else { return Learnt::Unusable };
         let learnt = if let Ok(at) = found {
+            let old = &self.templates[at].1;
+            template.former = old.digest();
+            if old.former == template.digest() {
+                self.turned_back(now, budget.books);
+            }
             self.forget_at(at, budget);
             Learnt::Changed
         } else {
             Learnt::New
         };
         if self.put(id, template, budget) { learnt } else { Learnt::NoRoom }
+    }
+
+    /// A template has again the definition that it had before the last one. No exporter does so again and again: there
+    /// are two.
+    fn turned_back(&mut self, now: Timestamp, books: &ExporterBooks) {
+        if self.turns.is_none_or(|(since, _)| seconds(now, since) > TURNS_WITHIN) {
+            self.turns = Some((now, 0));
+        }
+        if let Some((_, turns)) = &mut self.turns {
+            *turns = turns.saturating_add(1);
+            if *turns >= MOST_TURNS {
+                books.set_mixed();
+            }
+        }
     }
 
     /// Whether there was room.
@@ -454,6 +508,17 @@ impl Stream {
         budget.books.name_interface(interface, name.clone());
         self.names.insert(interface, name);
         true
+    }
+
+    /// The clock has leapt by so many microseconds: nothing is older for that.
+    pub(super) fn leap(&mut self, by: i64) {
+        self.last = later(self.last, by);
+        self.full_until = self.full_until.map(|until| later(until, by));
+        for (_, template) in &mut self.templates {
+            template.leap(by);
+            template.is_changed = true;
+            self.templates_changed = true;
+        }
     }
 
     /// Whether its options have told anything.

@@ -20,7 +20,7 @@ pub(super) struct Field {
 }
 
 /// In which form field specifiers are written. Of options, so many are scopes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Form {
     /// Four bytes each.
     V9 { scopes: u16 },

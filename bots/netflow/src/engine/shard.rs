@@ -159,6 +159,7 @@ impl Shard {
                     slice = Slice::new(now, SLICE_BYTES);
                 }
             }
+            decoder.tick(now);
             decoder.flush();
             let dropped = receiver.dropped_by_kernel();
             counts.kernel_drops.add(dropped - kernel_drops);
