@@ -165,6 +165,13 @@ impl Context {
         self.configs.accounts()
     }
 
+    /// Whether every account that this bot may see has been read, at the last look or before. As long as one never was,
+    /// there may be entities that nobody knows of.
+    #[must_use]
+    pub fn knows_all_accounts(&self) -> bool {
+        !self.configs.report().failed.iter().any(|account| account.never_read)
+    }
+
     /// Reads the devices of an account, whoever serves them: with one request, however many they are. Those that
     /// cannot be read are left out; a look at the jobs names them.
     ///

@@ -1,7 +1,9 @@
 //! The thread that owns the state file.
 //!
-//! Changes gather in memory, one per key, and about every second it writes them in one transaction. While the
-//! file cannot be written they stay in memory.
+//! Changes gather in memory, one per key, and about every second it writes them in one transaction, those of all
+//! tables: what is in the file was true at one moment, whenever the process is killed. In pieces it would not be, as a
+//! key that changed twice has only its last place in the order of changes. While the file cannot be written they stay in
+//! memory.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,8 +24,6 @@ use crate::dir_lock::DirLock;
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// While the file cannot be written: a full disk is seldom emptied within seconds.
 const RETRY_EVERY: Duration = Duration::from_secs(10);
-/// Bytes in one transaction, so that the log stays within its limit.
-const PIECE_BYTES: u64 = 16 << 20;
 
 /// What the thread is asked.
 pub(super) enum Command {
@@ -101,25 +101,24 @@ impl Keeper {
             return;
         }
         let taken = self.shared.waiting().take();
-        let mut changes = taken.into_changes();
-        while !changes.is_empty() {
-            let rest = changes.split_off(first_piece(&changes));
-            if let Err(why) = self.write_piece(&changes) {
-                self.shared.waiting().put_back(changes.into_iter().chain(rest));
-                self.shared.books.write_errors.inc();
-                return self.in_trouble(&why);
-            }
-            let bytes = changes.iter().map(Change::bytes).sum();
-            self.shared.waiting().done(bytes);
-            if let Some(since) = self.trouble_since.take() {
-                self.shared.books.trouble.set(0);
-                tracing::info!(after = ?since.elapsed(), "the state file can be written again");
-            }
-            changes = rest;
+        let changes = taken.into_changes();
+        if changes.is_empty() {
+            return;
+        }
+        if let Err(why) = self.write_all(&changes) {
+            self.shared.waiting().put_back(changes);
+            self.shared.books.write_errors.inc();
+            return self.in_trouble(&why);
+        }
+        self.shared.waiting().done(changes.iter().map(Change::bytes).sum());
+        if let Some(since) = self.trouble_since.take() {
+            self.shared.books.trouble.set(0);
+            tracing::info!(after = ?since.elapsed(), "the state file can be written again");
         }
     }
 
-    fn write_piece(&mut self, changes: &[Change]) -> Result<(), Unopened> {
+    /// All of them, or none.
+    fn write_all(&mut self, changes: &[Change]) -> Result<(), Unopened> {
         let shared = Arc::clone(&self.shared);
         let written = self.with_file(|db| transact(db, changes, &shared))?;
         let refused: u64 = written.iter().map(|table| table.refused).sum();
@@ -220,16 +219,6 @@ impl Keeper {
             tracing::warn!("{} was not written: the last {lost} changes are forgotten", self.file.display());
         }
     }
-}
-
-/// How many changes go into the next transaction.
-fn first_piece(changes: &[Change]) -> usize {
-    let mut bytes = 0;
-    let fit = changes.iter().take_while(|change| {
-        bytes += change.bytes();
-        bytes <= PIECE_BYTES
-    });
-    fit.count().max(1)
 }
 
 /// What became of one table in a transaction.

@@ -46,6 +46,9 @@ type Remembered = Vec<(Box<[u8]>, Box<[u8]>)>;
 /// It is meant for what can be lost without harm, such as the last value of a counter: a bot that is killed forgets
 /// what was put within the last second or two, and a file that is damaged is set aside.
 ///
+/// What was put first is never missing when what was put later is there, in all tables together: a bot that is killed
+/// at any moment finds what was true at one moment before. Only what [was refused](Table::put) is missing.
+///
 /// A bot gets it from its [`Context`](crate::Context::state); clones are the same state.
 ///
 /// ```
@@ -210,6 +213,18 @@ impl Table {
     /// Remembers `value` as that of `key`, in the place of the one before. It returns at once; the file follows
     /// within about a second.
     ///
+    /// It is never in the file without all that was put, and that was [removed](Self::remove), before: in this table and
+    /// in the others. So what becomes wrong without another change is put after it.
+    ///
+    /// ```
+    /// # let (state, report) = (grafoleancollector::State::memory(), vec![1]);
+    /// let (reports, windows) = (state.table("reports"), state.table("windows"));
+    /// windows.put(b"minute", vec![1]);
+    /// // Whenever the bot is killed: the window is open, or its report is there.
+    /// reports.put(b"12:01", report);
+    /// windows.remove(b"minute");
+    /// ```
+    ///
     /// A key may have up to 1 KiB, a value up to 16 MiB. What does not fit is not remembered, and counted.
     pub fn put(&self, key: &[u8], value: Vec<u8>) {
         if key.len() > MAX_KEY || value.len() > MAX_VALUE {
@@ -218,7 +233,7 @@ impl Table {
         self.change(key, Some(value));
     }
 
-    /// Forgets `key`.
+    /// Forgets `key`; in the same order as what is [put](Self::put).
     pub fn remove(&self, key: &[u8]) {
         self.change(key, None);
     }

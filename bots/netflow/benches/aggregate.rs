@@ -15,6 +15,7 @@
     reason = "figures"
 )]
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use grafolean_netflow_bot::aggregate::{
@@ -24,7 +25,7 @@ use grafolean_netflow_bot::{Flow, Has, Ip};
 use grafoleancollector::Timestamp;
 use nix::sys::resource::{UsageWho, getrusage};
 
-const SLICE_BYTES: usize = 16 << 20;
+const SLICE_BYTES: usize = 24 << 20;
 const PACKET: usize = 26;
 
 fn main() {
@@ -155,23 +156,25 @@ fn minute(
     let mut clocked =
         Clocked { add: Duration::ZERO, merge: Duration::ZERO, close: Duration::ZERO, reports: Vec::new() };
     let rules = Rules::default();
+    let mut spare = None;
     for number in 0..12 {
         let flows: Vec<Flow> = (0..per_slice).map(|n| draw((n / PACKET % exporters) as u64)).collect();
         let started = cpu();
         let at = Timestamp::from_secs(begin + number * 5);
-        let mut slice = Slice::new(at, SLICE_BYTES);
+        let mut slice = emptied(&mut spare, at);
         let mut merged = Duration::ZERO;
         for (packet, flows) in flows.chunks(PACKET).enumerate() {
             slice.add(&exporter(packet % exporters), &rules, flows);
             if slice.is_full() {
                 let now = cpu();
-                windows.merge(std::mem::replace(&mut slice, Slice::new(at, SLICE_BYTES)));
+                let other = emptied(&mut spare, at);
+                spare = Some(windows.merge(std::mem::replace(&mut slice, other)));
                 drop(windows.changes());
                 merged += cpu() - now;
             }
         }
         let added = cpu();
-        windows.merge(slice);
+        spare = Some(windows.merge(slice));
         drop(windows.changes());
         clocked.add += added - started - merged;
         clocked.merge += cpu() - added + merged;
@@ -185,29 +188,95 @@ fn minute(
     clocked
 }
 
+/// A slice in the memory of one that was merged, as the bot has it.
+fn emptied(spare: &mut Option<Slice>, at: Timestamp) -> Slice {
+    let mut slice = spare.take().unwrap_or_else(|| Slice::new(at, SLICE_BYTES));
+    slice.begin_anew(at);
+    slice
+}
+
+/// Which connections there are, and how many addresses they have.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// Each connection has a source and a destination of its own, at its interface: three keys each.
+    Apart,
+    /// Hosts have two connections each way, as a rule, and are behind one interface: two keys for each connection.
+    Shared,
+}
+
+impl Shape {
+    fn flow(self, key: u64, keys: u64, exporter: u64, bytes: u64) -> Flow {
+        let key = key / 8 * 8 + exporter;
+        match self {
+            Self::Apart => flow(key, keys, bytes),
+            Self::Shared => {
+                let src = key / 16 * 8 + exporter;
+                let dst = mix(key) % (keys / 16) * 8 + exporter;
+                Flow {
+                    src: Ip::v4(src as u32),
+                    dst: Ip::v4(0x8000_0000 | dst as u32),
+                    input: mix(src) as u32 % 24 + 1,
+                    output: mix(dst) as u32 % 24 + 1,
+                    ..flow(key, keys, bytes)
+                }
+            }
+        }
+    }
+}
+
+/// How many keys these flows have, and how many of them are connections.
+fn distinct(flows: impl Iterator<Item = (u64, Flow)>) -> (usize, usize) {
+    let (mut connections, mut others) = (HashSet::new(), HashSet::new());
+    for (exporter, flow) in flows {
+        connections.insert((exporter, flow.src.low, flow.dst.low));
+        let (near, far) = (u64::from(flow.input), 1 << 32 | u64::from(flow.output));
+        others.insert((exporter, near, flow.src.low));
+        others.insert((exporter, far, flow.dst.low));
+        others.insert((exporter, near, flow.protocol.into()));
+        others.insert((exporter, far, flow.protocol.into()));
+        others.insert((exporter, 0, flow.dst_port.into()));
+    }
+    (connections.len() + others.len(), connections.len())
+}
+
+const COST_SLICE: usize = 500_000;
+
 fn cost() {
-    println!("\nCPU ns per flow, one minute of 6,000,000 flows, 8 exporters x 24 interfaces");
-    println!("connections   law        add  merge+keep  close+keep   all   keys dropped   peak MB");
-    for keys in [30_000, 330_000, 1_000_000] {
-        for law in Law::ALL {
-            let mut random = Random(7);
+    println!("\nCPU ns per flow, the second of two minutes of 6,000,000 flows, 8 exporters x 24 interfaces");
+    println!(
+        "law        keys      connections    add  merge+keep  close+keep    all   keys dropped   peak MB"
+    );
+    let sizes = [
+        (Shape::Apart, [30_000; 3]),
+        (Shape::Shared, [640_000, 520_000, 510_000]),
+        (Shape::Apart, [330_000; 3]),
+        (Shape::Apart, [1_000_000; 3]),
+    ];
+    for (shape, keys) in sizes {
+        for (law, keys) in Law::ALL.into_iter().zip(keys) {
             let mut windows = Windows::new(WindowsOptions::default());
-            let per_slice = 500_000;
-            let clocked = minute(&mut windows, 86_400, per_slice, 8, |exporter| {
-                // Each key has its exporter.
-                let key = law.draw(&mut random, keys) / 8 * 8 + exporter;
-                flow(key, keys, size(&mut random))
+            // The same flows in both minutes: the second finds the memory that the first has left.
+            let [_, clocked] = [86_400, 86_460].map(|begin| {
+                let mut random = Random(7);
+                minute(&mut windows, begin, COST_SLICE, 8, |exporter| {
+                    shape.flow(law.draw(&mut random, keys), keys, exporter, size(&mut random))
+                })
             });
-            let per_flow = |time: Duration| time.as_nanos() as f64 / (12 * per_slice) as f64;
+            let (peak, dropped) = (peak_mb(), windows.losses().dropped_keys);
+            drop(windows);
+            let mut random = Random(7);
+            let (all, connections) = distinct((0..12 * COST_SLICE).map(|n| {
+                let exporter = (n % COST_SLICE / PACKET % 8) as u64;
+                (exporter, shape.flow(law.draw(&mut random, keys), keys, exporter, size(&mut random)))
+            }));
+            let per_flow = |time: Duration| time.as_nanos() as f64 / (12 * COST_SLICE) as f64;
             println!(
-                "{keys:>11}   {:<8} {:>5.0}  {:>10.0}  {:>10.0}  {:>4.0}   {:>12}   {:>7}",
+                "{:<8} {all:>9}  {connections:>9}  {:>9.0}  {:>10.0}  {:>10.0}  {:>5.0}   {dropped:>12}   {peak:>7}",
                 law.name(),
                 per_flow(clocked.add),
                 per_flow(clocked.merge),
                 per_flow(clocked.close),
                 per_flow(clocked.add + clocked.merge + clocked.close),
-                windows.losses().dropped_keys,
-                peak_mb(),
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,14 +16,22 @@ use crate::aggregate::Level;
 use crate::deliver::{self, Owners};
 use crate::engine::{Directives, Engine, Reader};
 use crate::flow::Ip;
+use crate::gateway;
 use crate::owners::{self, Names};
 use crate::protocol::NetFlow;
 use crate::receive::{ListenError, ListenOptions, Listener};
-use crate::settings::Options;
+use crate::settings::{Options, Suggest};
 use crate::suggest::{self, Suggestions};
 
 /// How often unknown exporters are looked for.
 const SUGGEST_EVERY: u64 = 120;
+/// How often it is looked for windows that were missed, and how long they are left to their own runs.
+const CATCH_UP_EVERY: u64 = 60;
+const LATE: Duration = Duration::from_secs(90);
+/// How long an account that cannot be read is waited for, before what no other has is nobody's.
+const PATIENCE: Duration = Duration::from_secs(1_800);
+/// Values of one run, more or less: beyond it the next window waits for the next run.
+const MOST_VALUES: usize = 200_000;
 
 /// Grafolean's NetFlow bot.
 pub struct NetFlowBot {
@@ -33,6 +42,10 @@ pub struct NetFlowBot {
     suggestions: Suggestions,
     /// The addresses that entities have.
     known: Mutex<Arc<HashSet<Ip>>>,
+    first_look: OnceLock<Timestamp>,
+    /// What is worth one line.
+    bridge_said: AtomicBool,
+    no_account_said: AtomicBool,
 }
 
 /// What is to be done.
@@ -43,6 +56,8 @@ pub struct NetFlowTask(What);
 enum What {
     /// Deliver the values of some of an account's entities.
     Deliver { reader: Reader, owners: Arc<Owners> },
+    /// Deliver what its own run has missed: a bot that was away when a day ended must not keep it for another day.
+    CatchUp { account: AccountId, owners: Arc<Owners> },
     /// Make devices of unknown exporters.
     Suggest { account: AccountId },
 }
@@ -63,6 +78,9 @@ impl NetFlowBot {
             names: Names::default(),
             suggestions: Suggestions::default(),
             known: Mutex::default(),
+            first_look: OnceLock::new(),
+            bridge_said: AtomicBool::new(false),
+            no_account_said: AtomicBool::new(false),
         }
     }
 
@@ -88,16 +106,76 @@ impl NetFlowBot {
         let end = end_of_window(due, reader.level);
         let closed = engine.reports.closed_at(end).await;
         let mut samples = Samples::for_account(reader.account);
-        for report in engine.reports.due(reader) {
-            deliver::deliver(&report, owners, reader.part, self.options.top_n, &mut samples);
-        }
+        self.add_windows(engine, reader, owners, &mut samples).await;
         if closed {
             return Ok(samples);
         }
-        Ok(samples.but_failed(format_args!(
-            "the window until {end} is not closed yet: it follows with the next run"
-        )))
+        let waits = format_args!("the window until {end} is not closed yet: it follows within two minutes");
+        Ok(samples.but_failed(waits))
     }
+
+    async fn catch_up(
+        &self,
+        due: Timestamp,
+        account: AccountId,
+        owners: &Owners,
+    ) -> Result<Samples, JobError> {
+        let engine = self.engine()?;
+        let mut samples = Samples::for_account(account);
+        for reader in readers(account, owners) {
+            if engine.reports.lacks(reader, due.minus(shift(reader.level) + LATE)) {
+                self.add_windows(engine, reader, owners, &mut samples).await;
+            }
+        }
+        Ok(samples)
+    }
+
+    /// Adds the windows that a reader lacks, as long as there is room.
+    async fn add_windows(&self, engine: &Engine, reader: Reader, owners: &Owners, samples: &mut Samples) {
+        for (number, report) in engine.reports.due(reader) {
+            if samples.len() > MOST_VALUES {
+                break;
+            }
+            deliver::deliver(&report, owners, reader.part, self.options.top_n, samples);
+            engine.reports.took(reader, number);
+            // The values of a window are some work, and others wait for the thread.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Says once that a container's bridge hides the exporters.
+    fn look_at_gateway(&self, engine: &Engine) {
+        if let Some(gateway) = gateway::of_container().filter(|gateway| engine.sightings.has(*gateway))
+            && !self.bridge_said.swap(true, Relaxed)
+        {
+            tracing::warn!(
+                "flows come from {gateway}, the gateway of this container: its bridge hides which exporter sends them; \
+                 run the container with --network host"
+            );
+        }
+    }
+
+    /// The job that suggests exporters, where there is an account for that.
+    fn suggesting(&self, cx: &Context) -> Option<Job<NetFlowTask>> {
+        let accounts = cx.accounts();
+        let account = suggest::account(self.options.suggest, &accounts);
+        if let (None, Suggest::Account(wanted)) = (account, self.options.suggest)
+            && !self.no_account_said.swap(true, Relaxed)
+        {
+            tracing::warn!(
+                "NETFLOW_SUGGEST_ACCOUNT: this bot cannot see account {wanted}: no exporter is suggested"
+            );
+        }
+        let every = Interval::from_secs(SUGGEST_EVERY).ok()?;
+        Some(Job::new("netflow-suggest", NetFlowTask(What::Suggest { account: account? })).every([every]))
+    }
+}
+
+/// Who has windows of an account.
+fn readers(account: AccountId, owners: &Owners) -> impl Iterator<Item = Reader> {
+    let parts = owners.parts();
+    let of_level = move |level| parts.clone().map(move |part| Reader { account, level, part });
+    Level::ALL.into_iter().flat_map(of_level)
 }
 
 /// The id of a job: most accounts have one part.
@@ -140,34 +218,37 @@ impl Collector for NetFlowBot {
         let entities = self.fetch_job_configs::<NetFlow>(cx).await?;
         let sorted = owners::sort_out(cx, &self.names, &entities).await;
         let known = Arc::new(sorted.exporters.iter().map(|(exporter, _)| exporter.address).collect());
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&known);
+        // The entities of an account that was never read may own what looks like nobody's.
+        let first = *self.first_look.get_or_init(|| cx.clock().now());
+        let all_known = cx.knows_all_accounts() || cx.clock().now().since(first) > PATIENCE;
         if let Some(engine) = self.engine.get() {
-            engine.direct(Directives::new(sorted.exporters));
+            self.look_at_gateway(engine);
+            let directives = Directives::new(sorted.exporters);
+            engine.direct(if all_known { directives } else { directives.incomplete() });
         }
-        let (mut jobs, mut readers) = (Vec::new(), HashSet::new());
+        let (mut jobs, mut all_readers) = (Vec::new(), HashSet::new());
         for (account, owners) in sorted.owners {
             let owners = Arc::new(Owners::new(owners));
-            for (level, part) in
-                Level::ALL.into_iter().flat_map(|level| owners.parts().map(move |part| (level, part)))
-            {
-                let reader = Reader { account, level, part };
-                if let Ok(every) = Interval::from_secs(level.seconds().unsigned_abs()) {
-                    let task = NetFlowTask(What::Deliver { reader, owners: Arc::clone(&owners) });
-                    // In one lane: the values of all parts at once would take too much memory.
-                    let job =
-                        Job::new(id(reader), task).every([every]).lane(format_args!("netflow-{account}"));
-                    jobs.push(job.anchor(Anchor::epoch_plus(shift(level))));
-                }
-                readers.insert(reader);
+            // In one lane: the values of all parts at once would take too much memory.
+            let in_lane = |job: Job<NetFlowTask>| job.lane(format_args!("netflow-{account}"));
+            for reader in readers(account, &owners) {
+                all_readers.insert(reader);
+                let task = NetFlowTask(What::Deliver { reader, owners: Arc::clone(&owners) });
+                let Ok(every) = Interval::from_secs(reader.level.seconds().unsigned_abs()) else { continue };
+                let job = in_lane(Job::new(id(reader), task)).every([every]);
+                jobs.push(job.anchor(Anchor::epoch_plus(shift(reader.level))));
+            }
+            if let Ok(every) = Interval::from_secs(CATCH_UP_EVERY) {
+                let task = NetFlowTask(What::CatchUp { account, owners });
+                jobs.push(in_lane(Job::new(format_args!("netflow-{account}-late"), task)).every([every]));
             }
         }
-        if let Some(engine) = self.engine.get() {
-            engine.reports.serve(readers);
-        }
-        if let Some(account) = suggest::account(self.options.suggest, &cx.accounts())
-            && let Ok(every) = Interval::from_secs(SUGGEST_EVERY)
-        {
-            jobs.push(Job::new("netflow-suggest", NetFlowTask(What::Suggest { account })).every([every]));
+        if all_known {
+            if let Some(engine) = self.engine.get() {
+                engine.reports.serve(all_readers, known);
+            }
+            jobs.extend(self.suggesting(cx));
         }
         Ok(jobs)
     }
@@ -175,6 +256,7 @@ impl Collector for NetFlowBot {
     async fn perform(&self, run: &Run<NetFlowTask>) -> Result<Samples, JobError> {
         match &run.task.0 {
             What::Deliver { reader, owners } => self.deliver(run.due, *reader, owners).await,
+            What::CatchUp { account, owners } => self.catch_up(run.due, *account, owners).await,
             What::Suggest { account } => {
                 let (lasting, known) = (self.engine()?.sightings.lasting(suggest::LASTING), self.known());
                 self.suggestions.suggest(run.context(), *account, lasting, &known).await?;
@@ -184,8 +266,13 @@ impl Collector for NetFlowBot {
     }
 
     fn accepted(&self, run: &Run<NetFlowTask>) {
-        if let (What::Deliver { reader, .. }, Some(engine)) = (&run.task.0, self.engine.get()) {
-            engine.reports.accepted(*reader);
+        let Some(engine) = self.engine.get() else { return };
+        match &run.task.0 {
+            What::Deliver { reader, .. } => engine.reports.accepted(*reader),
+            What::CatchUp { account, owners } => {
+                readers(*account, owners).for_each(|reader| engine.reports.accepted(reader));
+            }
+            What::Suggest { .. } => {}
         }
     }
 
@@ -207,15 +294,17 @@ impl Collector for NetFlowBot {
 
     async fn check(&self) -> Vec<Finding> {
         let options = ListenOptions::default().with_receive_buffer(self.options.receive_buffer);
-        let listen = self.options.listen.iter();
-        listen.map(|address| finding(Listener::bind(*address, &options))).collect()
+        let bind = |address: &_| Listener::bind_several(*address, self.options.threads, &options);
+        // All of them at once, as the bot needs them.
+        let all: Vec<_> = self.options.listen.iter().map(bind).collect();
+        all.iter().map(finding).collect()
     }
 }
 
 /// What `check` says of an address.
-fn finding(listener: Result<Listener, ListenError>) -> Finding {
-    match listener {
-        Ok(listener) => listener.finding(),
+fn finding(listeners: &Result<Vec<Listener>, ListenError>) -> Finding {
+    match listeners {
+        Ok(listeners) => listeners[0].finding(),
         Err(error @ ListenError::Taken(_)) => {
             Finding::doubtful("netflow", format_args!("{error} (by this bot's service?)"))
         }

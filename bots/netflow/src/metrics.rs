@@ -4,7 +4,7 @@ use grafoleancollector::telemetry::{Counter, MetricsText};
 
 use crate::aggregate::Level;
 use crate::archive;
-use crate::engine::{Engine, ShardCounts, Socket};
+use crate::engine::{Engine, LossCounts, ShardCounts, Socket};
 
 impl Engine {
     /// Writes everything that is counted.
@@ -33,6 +33,18 @@ impl Engine {
         );
         for (level, ratio) in self.reports.errors() {
             out.sample(name, &[("interval", Level::name(level))], ratio);
+        }
+        let LossCounts { refused_flows, other_interfaces, dropped_keys } = &*self.losses;
+        for (name, help, count) in [
+            ("netflow_flows_refused_total", "Flows of exporters for which there was no room.", refused_flows),
+            (
+                "netflow_flows_of_other_interfaces_total",
+                "Flows of interfaces for which there was no room: they count for their exporter only.",
+                other_interfaces,
+            ),
+            ("netflow_keys_dropped_total", "Entries of lists that gave way to bigger ones.", dropped_keys),
+        ] {
+            out.family(name, "counter", help).sample(name, &[], count.get() as f64);
         }
         if let Some(archived) = &self.archived {
             write_archive(archived, out);

@@ -20,7 +20,6 @@ const LONGEST_LOOKUP: Duration = Duration::from_secs(5);
 #[derive(Default, Debug)]
 pub(crate) struct Sorted {
     pub(crate) owners: BTreeMap<AccountId, Vec<Owner>>,
-    /// In the order of the entities' ids: the first has the say.
     pub(crate) exporters: Vec<(ExporterKey, Rules)>,
 }
 
@@ -72,7 +71,7 @@ pub(crate) async fn sort_out(cx: &Context, names: &Names, entities: &[Arc<Entity
     let named = hosts.filter_map(|host| if let Host::Name(name) = host { Some(name.clone()) } else { None });
     let found = names.look_up(named).await;
     let mut sorted = Sorted::default();
-    let mut first: HashMap<ExporterKey, (u64, Rules)> = HashMap::new();
+    let mut claims: BTreeMap<ExporterKey, Vec<Claim<'_>>> = BTreeMap::new();
     for (entity, Ownership { hosts, domain, rules, boundary }) in read {
         let mut exporters = Vec::new();
         for host in &hosts {
@@ -88,20 +87,51 @@ pub(crate) async fn sort_out(cx: &Context, names: &Names, entities: &[Arc<Entity
         exporters.sort_unstable();
         exporters.dedup();
         for exporter in &exporters {
-            let (by, said) = *first.entry(*exporter).or_insert((entity.id.get(), rules));
-            if said != rules {
-                let address = exporter.address;
-                cx.skip(
-                    &**entity,
-                    format_args!("its sampling or nsel is not used: entity {by} says otherwise of the same exporter {address}"),
-                );
-            }
-            sorted.exporters.push((*exporter, rules));
+            claims.entry(*exporter).or_default().push(Claim { entity, rules });
         }
         if !exporters.is_empty() {
             let owner = Owner { entity: entity.id, exporters, boundary };
             sorted.owners.entry(entity.account).or_default().push(owner);
         }
     }
+    sorted.exporters =
+        claims.into_iter().map(|(exporter, claims)| (exporter, settle(cx, exporter, &claims))).collect();
     sorted
+}
+
+/// What an entity says of an exporter.
+struct Claim<'a> {
+    entity: &'a Entity<NetFlow>,
+    rules: Rules,
+}
+
+/// The rules of an exporter. Of entities of one account the first has the say; accounts that do not agree have none: nobody
+/// is to change the values of others.
+fn settle(cx: &Context, exporter: ExporterKey, claims: &[Claim<'_>]) -> Rules {
+    let Some(first) = claims.first() else { return Rules::default() };
+    if claims.iter().all(|claim| claim.rules == first.rules) {
+        return first.rules;
+    }
+    let one_account = claims.iter().all(|claim| claim.entity.account == first.entity.account);
+    let rules = if one_account { first.rules } else { Rules::default() };
+    for Claim { entity, .. } in claims.iter().filter(|claim| claim.rules != rules) {
+        let (address, first) = (exporter.address, first.entity.id);
+        if one_account {
+            cx.skip(
+                entity,
+                format_args!(
+                    "its sampling or nsel is not used: entity {first} has the same exporter {address}"
+                ),
+            );
+        } else {
+            cx.skip(
+                entity,
+                format_args!(
+                    "its sampling or nsel is not used: an entity of another account has the same exporter {address}, and \
+                     says otherwise"
+                ),
+            );
+        }
+    }
+    rules
 }

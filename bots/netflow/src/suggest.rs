@@ -4,7 +4,6 @@
 //! one account, an exporter is suggested once, and what a person deletes stays deleted.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use grafoleancollector::{AccountId, Context, Device, Host, JobError, Table};
@@ -12,7 +11,6 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::flow::Ip;
-use crate::gateway;
 use crate::settings::Suggest;
 
 /// Where it is remembered who was suggested.
@@ -28,8 +26,8 @@ const MOST_AT_ONCE: usize = 20;
 #[derive(Default)]
 pub(crate) struct Suggestions {
     kept: OnceCell<(Table, Mutex<HashSet<Ip>>)>,
-    /// That a bridge hides the exporters is worth one line.
-    bridge_said: AtomicBool,
+    /// Those that have a device already, as somebody made it.
+    has_device: Mutex<HashSet<Ip>>,
 }
 
 /// The account for suggestions, if there is one.
@@ -62,15 +60,8 @@ impl Suggestions {
     ) -> Result<(), JobError> {
         let (table, suggested) = self.kept(cx).await;
         let mut suggested = suggested.lock().await;
-        let is_new = |ip: &Ip| !known.contains(ip) && !suggested.contains(ip);
-        if let Some(bridge) = gateway::of_container().filter(|bridge| lasting.contains(bridge))
-            && !self.bridge_said.swap(true, Relaxed)
-        {
-            tracing::warn!(
-                "flows come from {bridge}, the gateway of this container: its bridge hides which exporter sends \
-                     them; run the container with --network host"
-            );
-        }
+        let mut has_device = self.has_device.lock().await;
+        let is_new = |ip: &Ip| !known.contains(ip) && !suggested.contains(ip) && !has_device.contains(ip);
         let new: Vec<_> = lasting.into_iter().filter(is_new).take(MOST_AT_ONCE).collect();
         if new.is_empty() {
             return Ok(());
@@ -78,23 +69,24 @@ impl Suggestions {
         let devices = cx.devices(account).await;
         let devices =
             devices.map_err(|error| JobError::because("cannot look for the exporters' devices", error))?;
-        let have = addresses(&devices);
+        let addresses = addresses(&devices);
         for ip in new {
-            if !have.contains(&ip) {
-                if suggested.len() >= MOST {
-                    return Err(JobError::failed(format_args!(
-                        "{MOST} exporters were suggested already, {ip} is not: is somebody making them up? \
-                         NETFLOW_ALLOW says who may send"
-                    )));
-                }
-                let failed =
-                    |error| JobError::because(format_args!("cannot suggest the exporter {ip}"), error);
-                let id = cx.suggest_device(account, name(ip), details(ip)).await.map_err(failed)?;
-                if let Some(id) = id {
-                    tracing::info!(
-                        "{ip} sends flows, and no entity has it: suggested as entity {id} in account {account}"
-                    );
-                }
+            if addresses.contains(&ip) {
+                has_device.insert(ip);
+                continue;
+            }
+            if suggested.len() >= MOST {
+                return Err(JobError::failed(format_args!(
+                    "{MOST} exporters were suggested already, {ip} is not: is somebody making them up? \
+                     NETFLOW_ALLOW says who may send"
+                )));
+            }
+            let failed = |error| JobError::because(format_args!("cannot suggest the exporter {ip}"), error);
+            let id = cx.suggest_device(account, name(ip), details(ip)).await.map_err(failed)?;
+            if let Some(id) = id {
+                tracing::info!(
+                    "{ip} sends flows, and no entity has it: suggested as entity {id} in account {account}"
+                );
             }
             suggested.insert(ip);
             table.put(&ip.octets(), Vec::new());
@@ -119,4 +111,20 @@ fn addresses(devices: &[Device]) -> HashSet<Ip> {
     let literal =
         hosts.filter_map(|host| if let Host::Address(address) = host { Some(address.ip()) } else { None });
     literal.map(Ip::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bot before put every unknown exporter into every account that it could see (G24).
+    #[test]
+    fn suggestions_go_to_the_only_account_or_to_the_one_that_is_named_and_to_no_other() {
+        let [one, two] = [1, 2].map(AccountId::new);
+        assert_eq!(account(Suggest::OnlyAccount, &[one]), Some(one));
+        assert_eq!(account(Suggest::OnlyAccount, &[one, two]), None);
+        assert_eq!(account(Suggest::Account(two), &[one, two]), Some(two));
+        assert_eq!(account(Suggest::Account(two), &[one]), None, "it cannot be seen");
+        assert_eq!(account(Suggest::Nowhere, &[one]), None);
+    }
 }

@@ -83,7 +83,7 @@ async fn memory_is_bounded() {
 }
 
 #[tokio::test]
-async fn much_at_once_goes_through_in_pieces() {
+async fn much_at_once_is_written() {
     let directory = tempfile::tempdir().unwrap();
     let state = open(directory.path());
     let table = state.table("a");

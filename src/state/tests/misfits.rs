@@ -271,6 +271,38 @@ async fn while_the_disk_is_full_what_was_put_waits_in_memory_and_is_written_when
     assert_eq!(open(directory.path()).table("a").load().await.len(), 1_000);
 }
 
+/// A large flush was written piece by piece, table by table: what was put first could be missing for ever when the next
+/// piece failed, or the bot was killed between two.
+#[tokio::test]
+async fn of_changes_that_do_not_fit_on_the_disk_together_none_is_written() {
+    logged();
+    let directory = tempfile::tempdir().unwrap();
+    let state = open(directory.path());
+    // The order of the tables is not the one in which things are put.
+    let (late, early) = (state.table("late"), state.table("early"));
+    late.put(b"window", b"open".into());
+    write(&state).await;
+    let in_file = || -> Vec<String> {
+        let look = Connection::open(file(directory.path())).unwrap();
+        let mut rows = look.prepare("SELECT CAST(key AS TEXT) FROM entry ORDER BY key").unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    assert_eq!(in_file(), ["window"]);
+    // Room for one of the two.
+    set(&state, "max_page_count", (24 << 20) / 2_048).await;
+    let held = hold(&state);
+    early.put(b"report", vec![1; 15 << 20]);
+    late.put(b"closed", vec![2; 15 << 20]);
+    late.remove(b"window");
+    drop(held);
+    write(&state).await;
+    assert_eq!(in_file(), ["window"]);
+    set(&state, "max_page_count", 100_000).await;
+    write(&state).await;
+    assert_eq!(in_file(), ["closed", "report"]);
+    assert_eq!(dropped(&state, "overflow"), 0);
+}
+
 #[tokio::test]
 async fn what_could_not_be_written_in_the_end_is_said() {
     logged();

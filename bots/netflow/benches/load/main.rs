@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Eight exporters on 127.0.0.11 to 127.0.0.18 send from core 1, what is measured is a process on core 0. Each rate is
-//! sent for five seconds. Lost is what the receiver's sum of bytes lacks of the sum that was sent; CPU is that of the
-//! receiver's process, user and system, as the kernel counts it. The peers are left out where they are not installed;
+//! sent for five seconds. Lost is what the receiver's sum of bytes lacks of the sum that was sent, not delivered what the
+//! backend's values lack of it; CPU is that of the receiver's process, user and system, as the kernel counts it. The peers are left out where they are not installed;
 //! `PYTHON` names an interpreter that has the package.
 #![allow(
     clippy::print_stdout,
@@ -66,8 +66,10 @@ fn main() {
         return whole_bot::memory();
     }
     let rates = |usual: &[u64]| if numbers.is_empty() { usual.to_vec() } else { numbers.clone() };
-    println!("| receiver | flows/s sent | lost | CPU µs per flow | CPU of a core | peak memory |");
-    println!("|---|---:|---:|---:|---:|---:|");
+    println!(
+        "| receiver | flows/s sent | lost | not delivered | CPU µs per flow | CPU of a core | peak memory |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|");
     if has("all") || !(has("bot") || has("peers")) {
         for rate in rates(&[1_000_000, 2_000_000, 4_000_000, 5_000_000, 6_000_000]) {
             trial("receive and decode", &mut Ours::start(), form, rate);
@@ -104,14 +106,17 @@ fn trial(name: &str, target: &mut dyn Target, form: Form, rate: u64) {
     target.settle();
     let cpu = target.cpu() - cpu;
     let memory = target.peak_megabytes();
-    let lost = target.bytes().map_or_else(
-        || "?".to_owned(),
-        |bytes| format!("{:.3} %", (1.0 - bytes as f64 / sender.bytes() as f64) * 100.0),
-    );
+    let lost = percent_lacking(target.bytes(), sender.bytes());
+    let undelivered = percent_lacking(target.delivered(sender.bytes()), sender.bytes());
     println!(
-        "| {name} | {:.0} | {lost} | {:.3} | {:.0} % | {memory:.0} MB |",
+        "| {name} | {:.0} | {lost} | {undelivered} | {:.3} | {:.0} % | {memory:.0} MB |",
         flows / seconds,
         cpu / flows * 1e6,
         cpu / seconds * 100.0,
     );
+}
+
+/// What lacks of all that was sent; nothing where it is not known.
+pub(crate) fn percent_lacking(there: Option<u64>, sent: u64) -> String {
+    there.map_or_else(String::new, |there| format!("{:.3} %", (1.0 - there as f64 / sent as f64) * 100.0))
 }

@@ -12,6 +12,7 @@ use grafolean_netflow_bot::decode::Decoder;
 use grafolean_netflow_bot::receive::{ListenOptions, Listener, Receiver};
 use grafoleancollector::testing::FakeBackend;
 use grafoleancollector::{Clock, SystemClock};
+use tokio::time::Instant;
 
 use crate::datagrams::{self, Form};
 use crate::traffic::Traffic;
@@ -20,6 +21,8 @@ use crate::{MEASURED_CORE, bot_process, machine};
 /// The argument with which this program is asked to receive.
 pub(crate) const ARGUMENT: &str = "receiver";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_grafolean-netflow-bot");
+/// A window ends a minute after it began at the latest, and is delivered within seconds.
+const DELIVERY: Duration = Duration::from_secs(90);
 /// A process that used less than this in a fifth of a second has nothing to do any more.
 const IDLE: f64 = 0.025;
 
@@ -28,6 +31,11 @@ pub(crate) trait Target {
     fn process(&self) -> u32;
     /// The bytes of all flows that it has received; none where it does not say.
     fn bytes(&mut self) -> Option<u64>;
+
+    /// The bytes that have come through to the backend, as soon as all these have; none where there is no backend.
+    fn delivered(&self, _all: u64) -> Option<u64> {
+        None
+    }
 
     fn cpu(&self) -> f64 {
         machine::cpu_of(self.process())
@@ -193,7 +201,8 @@ impl Drop for Nfcapd {
 pub(crate) struct Bot {
     bot: bot_process::Bot,
     port: u16,
-    _backend: FakeBackend,
+    backend: FakeBackend,
+    account: u64,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -221,7 +230,7 @@ impl Bot {
             bot_process::Bot::start_with(PROGRAM, &backend, &[("NETFLOW_LISTEN", listen.as_str())])
         });
         std::thread::sleep(Duration::from_secs(3));
-        Self { bot, port, _backend: backend, _runtime: runtime }
+        Self { bot, port, backend, account, _runtime: runtime }
     }
 
     pub(crate) fn process(&self) -> &bot_process::Bot {
@@ -240,6 +249,19 @@ impl Target for Bot {
 
     fn bytes(&mut self) -> Option<u64> {
         Some(self.bot.metrics().sum("netflow_octets_total") as u64)
+    }
+
+    fn delivered(&self, all: u64) -> Option<u64> {
+        let began = Instant::now();
+        loop {
+            let values = self.backend.values(self.account);
+            let windows = values.get("netflow.1min.ingress").into_iter().flatten();
+            let delivered = windows.map(|(_, bytes)| *bytes as u64).sum();
+            if delivered >= all || began.elapsed() > DELIVERY {
+                return Some(delivered);
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::datagrams::{self, Form};
 use crate::receivers::{Bot, Target};
 use crate::sender::Sender;
 use crate::traffic::Traffic;
-use crate::{OTHER_CORE, machine};
+use crate::{OTHER_CORE, machine, percent_lacking};
 
 /// A million flows a minute.
 pub(crate) fn soak(seconds: u64) {
@@ -25,11 +25,12 @@ pub(crate) fn soak(seconds: u64) {
     sender.run(PER_SECOND, Duration::from_secs(seconds));
     let cpu = (bot.cpu() - cpu) / seconds as f64 * 100.0;
     std::thread::sleep(Duration::from_secs(2));
-    let received = bot.bytes().unwrap_or(0) as f64 / sender.bytes() as f64;
-    println!("| flows per minute | seconds | lost | CPU of a core | peak memory |");
-    println!("|---:|---:|---:|---:|---:|");
-    let (lost, memory) = ((1.0 - received) * 100.0, bot.peak_megabytes());
-    println!("| {} | {seconds} | {lost:.3} % | {cpu:.2} % | {memory:.0} MB |", PER_SECOND * 60);
+    let lost = percent_lacking(bot.bytes(), sender.bytes());
+    let undelivered = percent_lacking(bot.delivered(sender.bytes()), sender.bytes());
+    let memory = bot.peak_megabytes();
+    println!("| flows per minute | seconds | lost | not delivered | CPU of a core | peak memory |");
+    println!("|---:|---:|---:|---:|---:|---:|");
+    println!("| {} | {seconds} | {lost} | {undelivered} | {cpu:.2} % | {memory:.0} MB |", PER_SECOND * 60);
 }
 
 /// A thousand exporters with twenty templates each, and ten million flows of as many hosts within a minute.
@@ -86,12 +87,15 @@ pub(crate) fn memory() {
     }
     bot.settle();
     let at_once = bot.process().memory_mb("VmRSS");
-    let lost = (1.0 - bot.bytes().unwrap_or(0) as f64 / bytes as f64) * 100.0;
-    // The minute's end, and its delivery.
-    std::thread::sleep(Duration::from_secs(70));
-    println!("| exporters | templates | keys in a minute | lost | memory before its end | peak memory |");
-    println!("|---:|---:|---:|---:|---:|---:|");
+    let lost = percent_lacking(bot.bytes(), bytes);
+    let undelivered = percent_lacking(bot.delivered(bytes), bytes);
+    println!(
+        "| exporters | templates | keys in a minute | lost | not delivered | memory before its end | peak memory |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
     let peak = bot.peak_megabytes();
     let templates = EXPORTERS * u32::from(TEMPLATES);
-    println!("| {EXPORTERS} | {templates} | {sent} | {lost:.3} % | {at_once:.0} MB | {peak:.0} MB |");
+    println!(
+        "| {EXPORTERS} | {templates} | {sent} | {lost} | {undelivered} | {at_once:.0} MB | {peak:.0} MB |"
+    );
 }

@@ -3,18 +3,18 @@
 //! A folded multiply (both halves of a 128-bit product) with secret numbers of this process: two instructions for
 //! eight bytes, and nobody who cannot read our memory can find keys that fall together.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::OnceLock;
 
 use crate::flow::Ip;
 
 /// The secret numbers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seed([u64; 5]);
+pub(crate) struct Seed([u64; 5]);
 
 impl Seed {
     /// Those of this process.
-    pub(super) fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         static SEED: OnceLock<Seed> = OnceLock::new();
         // The standard library's keys come from the system.
         *SEED.get_or_init(|| Self(std::array::from_fn(|_| RandomState::new().build_hasher().finish() | 1)))
@@ -26,8 +26,8 @@ impl Seed {
     }
 
     #[inline]
-    fn finish(&self, hash: u64, group: u32) -> u64 {
-        fold(hash ^ u64::from(group) << 32, self.0[4])
+    fn finish(&self, hash: u64, salt: u64) -> u64 {
+        fold(hash ^ salt, self.0[4])
     }
 }
 
@@ -39,37 +39,43 @@ const fn fold(a: u64, b: u64) -> u64 {
 }
 
 /// What is counted: an address, a connection, a port, a protocol.
-pub(super) trait Key: Copy + Ord {
-    /// The hash of this key in a group.
-    fn hash(self, group: u32, seed: &Seed) -> u64;
+pub(crate) trait Key: Copy + Ord {
+    /// The hash of this key in a group of this salt.
+    fn hash(self, salt: u64, seed: &Seed) -> u64;
 }
 
 impl Key for Ip {
     #[inline]
-    fn hash(self, group: u32, seed: &Seed) -> u64 {
-        seed.finish(seed.ip(self, 0, 1), group)
+    fn hash(self, salt: u64, seed: &Seed) -> u64 {
+        seed.finish(seed.ip(self, 0, 1), salt)
     }
 }
 
 impl Key for (Ip, Ip) {
     #[inline]
-    fn hash(self, group: u32, seed: &Seed) -> u64 {
-        seed.finish(seed.ip(self.0, 0, 1) ^ seed.ip(self.1, 2, 3).rotate_left(23), group)
+    fn hash(self, salt: u64, seed: &Seed) -> u64 {
+        seed.finish(seed.ip(self.0, 0, 1) ^ seed.ip(self.1, 2, 3).rotate_left(23), salt)
     }
 }
 
 impl Key for u16 {
     #[inline]
-    fn hash(self, group: u32, seed: &Seed) -> u64 {
-        seed.finish(u64::from(self) ^ seed.0[0], group)
+    fn hash(self, salt: u64, seed: &Seed) -> u64 {
+        seed.finish(u64::from(self) ^ seed.0[0], salt)
     }
 }
 
 impl Key for u8 {
     #[inline]
-    fn hash(self, group: u32, seed: &Seed) -> u64 {
-        seed.finish(u64::from(self) ^ seed.0[1], group)
+    fn hash(self, salt: u64, seed: &Seed) -> u64 {
+        seed.finish(u64::from(self) ^ seed.0[1], salt)
     }
+}
+
+/// What the hashes of a group's keys begin with. It goes by what the group stands for, not by its number: so a key
+/// has the same hash in all tables.
+pub(super) fn salt(of: impl Hash) -> u64 {
+    Folded::default().hash_one(of)
 }
 
 /// The same for the standard library's maps, which hold what is looked up once per packet.

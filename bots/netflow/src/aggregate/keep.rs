@@ -149,6 +149,8 @@ fn take_table<'a, K: Key>(
     for group in 0..u32::try_from(table.books().len()).ok()? {
         let entries = from.len(4)?;
         let floor = from.u64()?;
+        // They may come in the order of their hashes: all of them at one end of an index without room for them.
+        table.reserve(entries);
         for _ in 0..entries {
             let key = take_key(from)?;
             let (bytes, packets) = (from.u64()?, from.u64()?);

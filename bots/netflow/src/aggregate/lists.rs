@@ -68,7 +68,7 @@ fn list<K: Key>(table: &Table<K>, grouped: &Grouped, groups: &[u32], most: usize
     let parts = all.div_ceil(AT_A_TIME).max(1) as u64;
     for part in 0..parts {
         let mut sums = Table::with_room(all.min(AT_A_TIME));
-        let group = sums.new_group();
+        let group = sums.new_group(0);
         for entry in entries() {
             let hash = sums.hash(group, entry.key);
             if parts == 1 || (hash >> 8) % parts == part {

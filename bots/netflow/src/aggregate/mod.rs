@@ -11,7 +11,7 @@
 
 mod bytes;
 mod cut;
-mod hash;
+pub(crate) mod hash;
 mod keep;
 mod level;
 mod lists;

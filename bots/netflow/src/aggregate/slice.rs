@@ -1,5 +1,7 @@
 //! What one receiving thread hears in a few seconds.
 
+use std::hint::black_box;
+
 use grafoleancollector::Timestamp;
 
 use super::store::{Sides, Store, Way};
@@ -11,6 +13,8 @@ use crate::flow::{Direction, Flow, Has, Ip};
 const AT_A_TIME: usize = 32;
 /// Interfaces that were looked up lately.
 const RECENT: usize = 1_024;
+/// Protocols of a lane whose places are remembered.
+const PROTOCOLS: usize = 4;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -51,6 +55,8 @@ pub struct Slice {
     pub(super) store: Store,
     losses: Losses,
     recent: Box<[Recent; RECENT]>,
+    /// Where protocols of lanes were found last: a row for each lane.
+    protocol_places: Vec<[u32; PROTOCOLS]>,
     plans: Vec<Plan>,
 }
 
@@ -63,6 +69,10 @@ struct Recent {
     lane: u32,
 }
 
+impl Recent {
+    const NONE: Self = Self { exporter: NOWHERE, interface: 0, way: Way::Ingress, lane: NOWHERE };
+}
+
 /// What is to be counted for one flow, and where it may be.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
@@ -72,6 +82,16 @@ struct Plan {
     far: Option<Passage>,
     connection: Option<Spot<(Ip, Ip)>>,
     port: Option<Spot<u16>>,
+}
+
+impl Plan {
+    fn ips(&self) -> impl Iterator<Item = &Spot<Ip>> {
+        self.near.ip.iter().chain(self.far.iter().filter_map(|far| far.ip.as_ref()))
+    }
+
+    fn ips_mut(&mut self) -> impl Iterator<Item = &mut Spot<Ip>> {
+        self.near.ip.iter_mut().chain(self.far.iter_mut().filter_map(|far| far.ip.as_mut()))
+    }
 }
 
 /// One way through an interface, and whose address counts there.
@@ -99,11 +119,19 @@ impl Slice {
             begin,
             store: Store::new(budget),
             losses: Losses::default(),
-            recent: Box::new(
-                [Recent { exporter: NOWHERE, interface: 0, way: Way::Ingress, lane: NOWHERE }; RECENT],
-            ),
+            recent: Box::new([Recent::NONE; RECENT]),
+            protocol_places: Vec::new(),
             plans: Vec::with_capacity(AT_A_TIME),
         }
+    }
+
+    /// Empty again, for what comes from `begin` on, in the memory that it has.
+    pub fn begin_anew(&mut self, begin: Timestamp) {
+        self.begin = begin;
+        self.store.clear();
+        self.losses = Losses::default();
+        self.recent.fill(Recent::NONE);
+        self.protocol_places.clear();
     }
 
     /// When it began.
@@ -147,7 +175,7 @@ impl Slice {
             for flow in run {
                 self.plan(exporter, rules, flow, &mut plans);
             }
-            self.touch(&mut plans);
+            self.search(&mut plans);
             self.count(&plans);
             self.plans = plans;
             self.store.keep_to_budget();
@@ -157,7 +185,7 @@ impl Slice {
         }
     }
 
-    /// Finds out what is to be counted, and looks at the indexes.
+    /// Finds out what is to be counted.
     #[inline]
     fn plan(&mut self, exporter: u32, rules: &Rules, flow: &Flow, plans: &mut Vec<Plan>) {
         let is_egress = flow.direction == Direction::Egress;
@@ -186,11 +214,11 @@ impl Slice {
         let connection = (!flow.src.is_none() || !flow.dst.is_none()).then(|| {
             let key = (flow.src, flow.dst);
             let hash = self.store.connections.hash(wire, key);
-            Spot { key, hash, group: wire, guess: self.store.connections.guess(hash) }
+            Spot { key, hash, group: wire, guess: NOWHERE }
         });
         let port = has_port(flow).then(|| {
             let hash = self.store.ports.hash(wire, flow.dst_port);
-            Spot { key: flow.dst_port, hash, group: wire, guess: self.store.ports.guess(hash) }
+            Spot { key: flow.dst_port, hash, group: wire, guess: NOWHERE }
         });
         let protocol = flow.has.has(Has::PROTOCOL).then_some(flow.protocol);
         plans.push(Plan { count, protocol, near, far, connection, port });
@@ -201,7 +229,7 @@ impl Slice {
         let lane = self.lane(exporter, way, interface);
         let ip = (!ip.is_none()).then(|| {
             let hash = self.store.ips.hash(lane, ip);
-            Spot { key: ip, hash, group: lane, guess: self.store.ips.guess(hash) }
+            Spot { key: ip, hash, group: lane, guess: NOWHERE }
         });
         Passage { lane, ip }
     }
@@ -222,27 +250,29 @@ impl Slice {
         lane
     }
 
-    /// Looks at the entries: where the guess was right, they are at hand when they are counted.
+    /// Finds out where the keys may be. All places of the indexes are read before the first is searched, and all entries
+    /// before the first is counted, so that the memory is waited for once and not for each.
     #[inline]
-    fn touch(&self, plans: &mut [Plan]) {
-        for plan in plans {
-            self.touch_ip(plan.near.ip.as_mut());
-            self.touch_ip(plan.far.as_mut().and_then(|far| far.ip.as_mut()));
-            if let Some(spot) = &mut plan.connection
-                && !self.store.connections.is_at(spot.guess, spot.group, spot.key)
-            {
-                spot.guess = NOWHERE;
-            }
+    fn search(&self, plans: &mut [Plan]) {
+        let Store { ips, connections, ports, .. } = &self.store;
+        let mut read = 0;
+        for plan in &*plans {
+            plan.ips().for_each(|spot| read ^= ips.touch_index(spot.hash));
+            plan.connection.iter().for_each(|spot| read ^= connections.touch_index(spot.hash));
+            plan.port.iter().for_each(|spot| read ^= ports.touch_index(spot.hash));
         }
-    }
-
-    #[inline]
-    fn touch_ip(&self, spot: Option<&mut Spot<Ip>>) {
-        if let Some(spot) = spot
-            && !self.store.ips.is_at(spot.guess, spot.group, spot.key)
-        {
-            spot.guess = NOWHERE;
+        black_box(read);
+        for plan in &mut *plans {
+            plan.ips_mut().for_each(|spot| spot.guess = ips.guess(spot.hash));
+            plan.connection.iter_mut().for_each(|spot| spot.guess = connections.guess(spot.hash));
+            plan.port.iter_mut().for_each(|spot| spot.guess = ports.guess(spot.hash));
         }
+        for plan in &*plans {
+            plan.ips().for_each(|spot| read ^= ips.touch_entry(spot.guess));
+            plan.connection.iter().for_each(|spot| read ^= connections.touch_entry(spot.guess));
+            plan.port.iter().for_each(|spot| read ^= ports.touch_entry(spot.guess));
+        }
+        black_box(read);
     }
 
     #[inline]
@@ -255,7 +285,7 @@ impl Slice {
                 totals.packets = totals.packets.saturating_add(count.packets);
                 totals.flows = totals.flows.saturating_add(1);
                 if let Some(protocol) = plan.protocol {
-                    self.store.protocols.add(passage.lane, protocol, count);
+                    self.count_protocol(passage.lane, protocol, count);
                 }
                 if let Some(Spot { key, hash, group, guess }) = passage.ip {
                     self.store.ips.add_at(guess, hash, group, key, count);
@@ -268,6 +298,27 @@ impl Slice {
                 self.store.ports.add_at(guess, hash, group, key, count);
             }
         }
+    }
+}
+
+impl Slice {
+    #[inline]
+    fn count_protocol(&mut self, lane: u32, protocol: u8, count: Count) {
+        if self.protocol_places.len() <= lane as usize {
+            self.protocol_places.resize(lane as usize + 1, [NOWHERE; PROTOCOLS]);
+        }
+        // TCP, UDP and ICMP do not meet.
+        let column = usize::from(protocol ^ protocol >> 3) % PROTOCOLS;
+        let protocols = &mut self.store.protocols;
+        let place = &mut self.protocol_places[lane as usize][column];
+        let hash = if protocols.is_at(*place, lane, protocol) {
+            0
+        } else {
+            let hash = protocols.hash(lane, protocol);
+            *place = protocols.guess(hash);
+            hash
+        };
+        protocols.add_at(*place, hash, lane, protocol, count);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::cut::{Sizes, most_by_exporter};
-use super::hash::Folded;
+use super::hash::{Folded, salt};
 use super::table::{Book, NOWHERE, Table};
 use super::{ExporterKey, Totals};
 use crate::flow::Ip;
@@ -133,6 +133,20 @@ impl Store {
         }
     }
 
+    /// Forgets everything, but keeps the memory for what comes next.
+    pub(super) fn clear(&mut self) {
+        self.exporters.clear();
+        self.by_key.clear();
+        self.lanes.clear();
+        self.lane_of.clear();
+        self.wires.clear();
+        self.ips.clear();
+        self.protocols.clear();
+        self.connections.clear();
+        self.ports.clear();
+        self.dropped = 0;
+    }
+
     pub(super) fn exporters(&self) -> &[Exporter] {
         &self.exporters
     }
@@ -187,8 +201,11 @@ impl Store {
             self.exporters[exporter as usize].interfaces[way as usize] += 1;
         }
         self.lanes.push(Lane { totals: Totals::default(), exporter, interface, way });
-        let lane = self.ips.new_group();
-        let _same = self.protocols.new_group();
+        let key = self.exporters[exporter as usize].key;
+        // What is derived may become egress: keys of both have the same hashes.
+        let salt = salt((key, way == Way::Ingress, interface));
+        let lane = self.ips.new_group(salt);
+        let _same = self.protocols.new_group(salt);
         self.lane_of.insert(name, lane);
         lane
     }
@@ -211,8 +228,9 @@ impl Store {
 
     fn new_wire(&mut self, exporter: u32, sides: Sides) -> u32 {
         self.wires.push(Wire { exporter, sides });
-        let wire = self.connections.new_group();
-        let _same = self.ports.new_group();
+        let salt = salt((self.exporters[exporter as usize].key, sides == Sides::Egress));
+        let wire = self.connections.new_group(salt);
+        let _same = self.ports.new_group(salt);
         self.exporters[exporter as usize].wires[sides as usize] = wire;
         wire
     }
@@ -323,21 +341,18 @@ impl Store {
         self.protocols.absorb(&other.protocols, lanes);
         self.ports.absorb(&other.ports, wires);
         self.ips.add_floors(&other.ips, lanes);
-        for run in other.ips.entries().chunks(RUN) {
-            self.ips.take(run, lanes);
+        for part in other.ips.parts() {
+            self.ips.take(&other.ips, part, lanes);
             self.keep_to_budget();
         }
         self.connections.add_floors(&other.connections, wires);
-        for run in other.connections.entries().chunks(RUN) {
-            self.connections.take(run, wires);
+        for part in other.connections.parts() {
+            self.connections.take(&other.connections, part, wires);
             self.keep_to_budget();
         }
         self.keep_to_budget();
     }
 }
-
-/// So many entries are taken before the budget is looked at.
-const RUN: usize = 4_096;
 
 fn lane_name(exporter: u32, way: Way, interface: Option<u32>) -> u64 {
     // 14 bits of exporter, 2 of way, one for the interface that stands for all others, 32 of index.

@@ -32,6 +32,9 @@
 //! Discounts are kept in four bytes, rounded down, so slacks are never too small; they may be too large by a
 //! four-millionth of the floor.
 
+use std::hint::black_box;
+use std::ops::Range;
+
 use super::Count;
 use super::hash::{Key, Seed};
 
@@ -43,10 +46,9 @@ pub(super) const MOST_ENTRIES: usize = PLACE as usize - 1;
 const FEWEST_SLOTS: usize = 64;
 /// No entry: what [`Table::guess`] says of a key that is not there.
 pub(super) const NOWHERE: u32 = u32::MAX;
-/// The group of entries that a cut is about to remove.
-const DROPPED: u32 = u32::MAX;
-/// What an entry takes in the index, as a rule: slots are between 3/8 and 3/4 full.
-const SLOT_SHARE: usize = 7;
+/// What an entry takes in the index, as a rule: slots are between a quarter and half full, so that a search seldom
+/// leaves the line of memory in which it begins.
+const SLOT_SHARE: usize = 11;
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry<K> {
@@ -60,6 +62,12 @@ pub(super) struct Entry<K> {
 impl<K> Entry<K> {
     pub(super) const fn count(&self) -> Count {
         Count { bytes: self.bytes, packets: self.packets }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.discount = sum_down(self.discount, other.discount);
     }
 
     fn estimate(&self, floor: u64) -> u64 {
@@ -101,6 +109,43 @@ fn sum_down(a: f32, b: f32) -> f32 {
 pub(super) struct Book {
     pub(super) entries: u32,
     pub(super) floor: u64,
+    salt: u64,
+}
+
+/// How one group is cut.
+#[derive(Default)]
+struct Cut {
+    keep: usize,
+    /// Where its estimates are.
+    begin: usize,
+    filled: usize,
+    /// The largest estimate of those that go.
+    largest: u64,
+    /// How many stay of those that are as large.
+    equal: usize,
+    /// By how much the floor rises.
+    rise: f32,
+}
+
+impl Cut {
+    fn decide(&mut self, estimates: &mut [u64], floor: u64) {
+        // Position `keep` is the largest of those that go.
+        let (larger, &mut largest, _) = estimates.select_nth_unstable_by(self.keep, |a, b| b.cmp(a));
+        self.largest = largest;
+        self.equal = larger.iter().filter(|estimate| **estimate == largest).count();
+        self.rise = rounded_down(largest.saturating_sub(floor));
+    }
+
+    /// Whether an entry stays; its discount is raised then.
+    fn keeps<K>(&mut self, entry: &mut Entry<K>, floor: u64) -> bool {
+        let estimate = entry.estimate(floor);
+        if estimate < self.largest || estimate == self.largest && self.equal == 0 {
+            return false;
+        }
+        self.equal -= usize::from(estimate == self.largest);
+        entry.discount = sum_down(entry.discount, self.rise);
+        true
+    }
 }
 
 /// Entries by group: the places of group `g` are `places[starts[g]..starts[g + 1]]`.
@@ -114,7 +159,7 @@ impl Grouped {
         &self.places[self.range(group)]
     }
 
-    fn range(&self, group: u32) -> std::ops::Range<usize> {
+    fn range(&self, group: u32) -> Range<usize> {
         let group = group as usize;
         self.starts[group] as usize..self.starts[group + 1] as usize
     }
@@ -150,8 +195,8 @@ impl<K: Key> Table<K> {
     }
 
     /// The next group.
-    pub(super) fn new_group(&mut self) -> u32 {
-        self.books.push(Book::default());
+    pub(super) fn new_group(&mut self, salt: u64) -> u32 {
+        self.books.push(Book { salt, ..Book::default() });
         u32::try_from(self.books.len() - 1).unwrap_or(NOWHERE)
     }
 
@@ -178,7 +223,22 @@ impl<K: Key> Table<K> {
 
     #[inline]
     pub(super) fn hash(&self, group: u32, key: K) -> u64 {
-        key.hash(group, &self.seed)
+        let salt = self.books.get(group as usize).map_or(0, |book| book.salt);
+        key.hash(salt, &self.seed)
+    }
+
+    /// Reads where a search of this hash begins, so that it is at hand when it is searched for. What is read decides
+    /// nothing here: where it did, a processor that guesses wrong would wait for each piece of memory in turn.
+    #[inline]
+    pub(super) fn touch_index(&self, hash: u64) -> u32 {
+        self.slots[self.home(hash) & (self.slots.len() - 1)]
+    }
+
+    /// The same for the entry that a guess names: both its ends, for it may lie on two lines of memory.
+    #[inline]
+    pub(super) fn touch_entry(&self, guess: u32) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "read, and not used")]
+        self.entries.get(guess as usize).map_or(0, |entry| entry.bytes as u32 ^ entry.group)
     }
 
     /// Where the key of this hash may be: looks at the index only.
@@ -241,9 +301,7 @@ impl<K: Key> Table<K> {
             if slot >> PLACE_BITS == tag(hash) {
                 let entry = &mut self.entries[((slot & PLACE) - 1) as usize];
                 if entry.group == new.group && entry.key == new.key {
-                    entry.bytes = entry.bytes.saturating_add(new.bytes);
-                    entry.packets = entry.packets.saturating_add(new.packets);
-                    entry.discount = sum_down(entry.discount, new.discount);
+                    entry.add(&new);
                     return;
                 }
             }
@@ -258,7 +316,7 @@ impl<K: Key> Table<K> {
         book.entries += 1;
         self.entries.push(new);
         self.slots[at] = slot(hash, self.entries.len());
-        if self.entries.len() > self.slots.len() / 4 * 3 {
+        if self.entries.len() > self.slots.len() / 2 {
             self.index(self.entries.len() + self.entries.len() / 2);
         }
     }
@@ -266,7 +324,9 @@ impl<K: Key> Table<K> {
     /// Takes all of `other` for which `group_of` knows a group here.
     pub(super) fn absorb(&mut self, other: &Self, group_of: &[Option<u32>]) {
         self.add_floors(other, group_of);
-        self.take(&other.entries, group_of);
+        for part in other.parts() {
+            self.take(other, part, group_of);
+        }
     }
 
     /// The first half of absorbing.
@@ -278,31 +338,68 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// The other half: takes entries, as many of them at a time as the caller likes; of these some at a time: first all their slots are looked up, then all entries that these name, so
-    /// that one waits for memory while the next is already asked for.
-    pub(super) fn take(&mut self, entries: &[Entry<K>], group_of: &[Option<u32>]) {
-        const AT_A_TIME: usize = 16;
-        let mut planned = [(0, NOWHERE, NOWHERE); AT_A_TIME];
-        for run in entries.chunks(AT_A_TIME) {
-            for (plan, entry) in planned.iter_mut().zip(run) {
-                let group = group_of.get(entry.group as usize).copied().flatten().unwrap_or(DROPPED);
-                let hash = self.hash(group, entry.key);
-                *plan = (hash, group, self.guess(hash));
-            }
-            for (plan, entry) in planned.iter_mut().zip(run) {
-                if !self.is_at(plan.2, plan.1, entry.key) {
-                    plan.2 = NOWHERE;
+    /// The parts in which a table is taken.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<K> {
+        const PART: usize = 8_192;
+        let slots = self.slots.len();
+        (0..slots).step_by(PART).map(move |start| start..(start + PART).min(slots))
+    }
+
+    /// The other half: takes a part of the other table, in the order of its index. A key has the same hash here, so
+    /// that our own index, and what was put in by earlier passes, is walked from one end to the other: the memory that
+    /// is needed next is near. Of the other's entries, which may be anywhere, some are read at a time.
+    pub(super) fn take(&mut self, other: &Self, part: Range<usize>, group_of: &[Option<u32>]) {
+        const AT_A_TIME: usize = 32;
+        // What comes fills our index from one end: with room for less than all of it, even when little is left to come,
+        // it would pile up there. Looked at for each part, as a cut in between makes the index smaller.
+        self.reserve(other.entries.len());
+        let (mut places, mut planned) = (Vec::with_capacity(AT_A_TIME), Vec::with_capacity(AT_A_TIME));
+        for slots in other.slots[part].chunks(AT_A_TIME) {
+            places.clear();
+            places.extend(slots.iter().filter(|slot| **slot != 0).map(|slot| (slot & PLACE) - 1));
+            black_box(places.iter().fold(0, |read, place| read ^ other.touch_entry(*place)));
+            let mut read = 0;
+            for place in &places {
+                let entry = other.entry(*place);
+                if let Some(group) = group_of.get(entry.group as usize).copied().flatten() {
+                    let hash = self.hash(group, entry.key);
+                    read ^= self.touch_index(hash);
+                    planned.push((hash, NOWHERE, Entry { group, ..entry.clone() }));
                 }
             }
-            for (&(hash, group, place), entry) in planned.iter().zip(run) {
-                if let Some(ours) = self.entries.get_mut(place as usize) {
-                    ours.bytes = ours.bytes.saturating_add(entry.bytes);
-                    ours.packets = ours.packets.saturating_add(entry.packets);
-                    ours.discount = sum_down(ours.discount, entry.discount);
-                } else if group != DROPPED {
-                    self.add_hashed(hash, Entry { group, ..entry.clone() });
+            black_box(read);
+            planned.iter_mut().for_each(|(hash, guess, _)| *guess = self.guess(*hash));
+            black_box(planned.iter().fold(0, |read, (_, guess, _)| read ^ self.touch_entry(*guess)));
+            for (hash, guess, entry) in planned.drain(..) {
+                if self.is_at(guess, entry.group, entry.key) {
+                    self.entries[guess as usize].add(&entry);
+                } else {
+                    self.add_hashed(hash, entry);
                 }
             }
+        }
+    }
+
+    /// Makes room for so many more entries in the index.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let entries = (self.entries.len() + more).min(MOST_ENTRIES);
+        if entries > self.slots.len() / 2 {
+            self.index(entries);
+        }
+    }
+
+    /// Forgets all entries and groups, but keeps the memory for others, unless it is far too much for what was there.
+    pub(super) fn clear(&mut self) {
+        let had = self.entries.len();
+        self.books.clear();
+        self.entries.clear();
+        if had < self.entries.capacity() / 16 {
+            self.entries.shrink_to(had * 4);
+        }
+        if had < self.slots.len() / 32 {
+            self.index(had * 4);
+        } else {
+            self.slots.fill(0);
         }
     }
 
@@ -339,44 +436,48 @@ impl<K: Key> Table<K> {
 
     /// Cuts each group to the number of entries that `most` says; returns how many entries were dropped.
     pub(super) fn cut(&mut self, most: impl Fn(u32) -> usize) -> usize {
-        let too_large = |group: u32, book: &Book| book.entries as usize > most(group);
-        if !(0_u32..).zip(&self.books).any(|(group, book)| too_large(group, book)) {
+        let mut cuts: Vec<Option<Cut>> = Vec::with_capacity(self.books.len());
+        let mut giving = 0;
+        for (group, book) in (0_u32..).zip(&self.books) {
+            let (has, keep) = (book.entries as usize, most(group));
+            cuts.push((has > keep).then(|| Cut { keep, begin: giving, filled: giving, ..Cut::default() }));
+            giving += if has > keep { has } else { 0 };
+        }
+        if giving == 0 {
             return 0;
         }
-        let before = self.entries.len();
-        let mut grouped = self.grouped();
-        for group in 0..u32::try_from(self.books.len()).unwrap_or(NOWHERE) {
-            let book = self.books[group as usize];
-            if !too_large(group, &book) {
-                continue;
+        // The estimates of each group side by side: to find the one in the middle, they are looked at again and again.
+        let mut estimates = vec![0; giving];
+        for entry in &self.entries {
+            if let Some(cut) = &mut cuts[entry.group as usize] {
+                estimates[cut.filled] = entry.estimate(self.books[entry.group as usize].floor);
+                cut.filled += 1;
             }
-            let keep = most(group);
-            let range = grouped.range(group);
-            let places = &mut grouped.places[range];
-            let entries = &mut self.entries;
-            let estimate = |place: &u32| entries[*place as usize].estimate(book.floor);
-            // Position `keep` is the largest of those that go.
-            let (_, largest, _) =
-                places.select_nth_unstable_by_key(keep, |place| std::cmp::Reverse(estimate(place)));
-            let floor = estimate(largest).max(book.floor);
-            let rise = rounded_down(floor - book.floor);
-            for place in &places[..keep] {
-                let entry = &mut entries[*place as usize];
-                entry.discount = sum_down(entry.discount, rise);
-            }
-            for place in &places[keep..] {
-                entries[*place as usize].group = DROPPED;
-            }
-            self.books[group as usize] = Book { entries: u32::try_from(keep).unwrap_or(NOWHERE), floor };
         }
-        drop(grouped);
-        self.entries.retain(|entry| entry.group != DROPPED);
+        for (cut, book) in cuts.iter_mut().zip(&self.books) {
+            if let Some(cut) = cut {
+                cut.decide(&mut estimates[cut.begin..cut.filled], book.floor);
+            }
+        }
+        drop(estimates);
+        let before = self.entries.len();
+        let books = &self.books;
+        self.entries.retain_mut(|entry| match &mut cuts[entry.group as usize] {
+            Some(cut) => cut.keeps(entry, books[entry.group as usize].floor),
+            None => true,
+        });
+        for (cut, book) in cuts.iter().zip(&mut self.books) {
+            if let Some(cut) = cut {
+                book.entries = u32::try_from(cut.keep).unwrap_or(NOWHERE);
+                book.floor = book.floor.max(cut.largest);
+            }
+        }
         self.index(self.entries.len() + self.entries.len() / 2);
         before - self.entries.len()
     }
 
     fn home(&self, hash: u64) -> usize {
-        // At most 25 bits are left.
+        // At most 26 bits are left.
         #[expect(clippy::cast_possible_truncation, reason = "see above")]
         let home = (hash >> self.shift) as usize;
         home
@@ -384,7 +485,7 @@ impl<K: Key> Table<K> {
 
     /// Makes the index anew, for so many entries.
     fn index(&mut self, entries: usize) {
-        let slots = (entries + entries / 3 + 1).next_power_of_two().max(FEWEST_SLOTS);
+        let slots = (entries * 2).next_power_of_two().max(FEWEST_SLOTS);
         if slots == self.slots.len() {
             self.slots.fill(0);
         } else {

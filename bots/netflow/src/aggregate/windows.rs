@@ -13,7 +13,7 @@
 //! a kill tears a row of changes, as long as they are written in the order in which they come: what a longer window
 //! has already is not taken again.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use grafoleancollector::Timestamp;
@@ -29,6 +29,9 @@ mod kept;
 const MIB: usize = 1 << 20;
 /// How far back a slice may begin and still count in the open minute.
 const LATE: Duration = Duration::from_secs(300);
+/// How long after its last egress record an exporter still counts as one that tells of its egress itself. The same flow may
+/// be told of in one minute as it comes in, and as it goes out in another.
+const TELLS_OF_EGRESS: Duration = Duration::from_secs(3_600);
 /// How many exporters are remembered for sending egress records.
 const MOST_SENDERS: usize = 32_768;
 
@@ -39,7 +42,7 @@ pub struct WindowsOptions {
     /// How many items the values have. Lists of interfaces are so long; those of exporters five times, since what
     /// they are merged into may have several exporters.
     pub top_n: usize,
-    /// Bytes for the open minute. 64 MiB hold 1.0 million connections, or 1.4 million addresses.
+    /// Bytes for the open minute. 64 MiB hold exactly 1.0 million connections, or 1.3 million addresses.
     pub minute_bytes: usize,
     /// Bytes for the open quarter of an hour.
     pub quarter_bytes: usize,
@@ -77,9 +80,11 @@ impl WindowsOptions {
 #[derive(Debug)]
 pub struct Windows {
     options: WindowsOptions,
-    /// Who ever sent an egress record.
-    senders: HashSet<ExporterKey, Folded>,
+    /// In which minute an exporter sent its last egress record.
+    senders: HashMap<ExporterKey, Timestamp, Folded>,
     minute: Option<Kept>,
+    /// The memory of the minute before, for the next one.
+    spare: Option<Store>,
     quarter: Option<Kept>,
     /// When the last closed minute ended: what comes late counts in the one after it.
     after: Option<Timestamp>,
@@ -108,8 +113,9 @@ impl Windows {
     pub fn new(options: WindowsOptions) -> Self {
         Self {
             options,
-            senders: HashSet::default(),
+            senders: HashMap::default(),
             minute: None,
+            spare: None,
             quarter: None,
             after: None,
             long: [None, None, None],
@@ -122,20 +128,17 @@ impl Windows {
         }
     }
 
-    /// Counts a slice, in the minute in which it begins.
-    pub fn merge(&mut self, slice: Slice) {
+    /// Counts a slice, in the minute in which it begins. Hands it back empty: what it took in memory is there for the
+    /// next one, see [`Slice::begin_anew`].
+    pub fn merge(&mut self, mut slice: Slice) -> Slice {
         if slice.is_empty() {
-            return;
+            return slice;
         }
         let lost = slice.losses();
         let begin = self.open_minute_for(slice.begin);
         self.last_slice += 1;
         let number = self.last_slice;
-        let minute = self.minute.get_or_insert_with(|| Kept {
-            begin,
-            covers: number,
-            store: Store::new(self.options.minute_bytes),
-        });
+        let minute = self.open_minute_at(begin);
         minute.covers = number;
         let dropped = minute.store.dropped;
         let refused = minute.store.absorb(&slice.store, Derived::Stays);
@@ -148,6 +151,17 @@ impl Windows {
         let mut kept = Kept { begin, covers: number, store: slice.store };
         let written = kept.encode(self.options.kept_slice_bytes);
         self.keep_slice(number, written);
+        slice.store = kept.store;
+        slice.begin_anew(slice.begin);
+        slice
+    }
+
+    /// The minute that is open; one that begins then if there is none.
+    fn open_minute_at(&mut self, begin: Timestamp) -> &mut Kept {
+        self.minute.get_or_insert_with(|| {
+            let store = self.spare.take().unwrap_or_else(|| Store::new(self.options.minute_bytes));
+            Kept { begin, covers: 0, store }
+        })
     }
 
     fn lose(&mut self, lost: Losses) {
@@ -229,8 +243,8 @@ impl Windows {
         let Some(mut window) = self.take(level) else { return };
         if level == Level::Minute {
             self.after = Some(level.end(window.begin));
-            self.remember_senders(&window.store);
-            window.store.decide(|exporter| !self.sends_egress(exporter));
+            self.remember_senders(&window.store, window.begin);
+            window.store.decide(|exporter| !self.sends_egress(exporter, window.begin));
         }
         let report = self.report(level, window.begin, &window.store);
         if !report.exporters.is_empty() {
@@ -246,23 +260,31 @@ impl Windows {
         let lengths =
             Lengths { of_interface: self.options.top_n, of_exporter: self.options.top_n.saturating_mul(5) };
         // In longer windows that is decided: what counts for both sides counts.
-        let derives = |exporter: &Exporter| level != Level::Minute || !self.sends_egress(exporter);
+        let derives = |exporter: &Exporter| level != Level::Minute || !self.sends_egress(exporter, begin);
         report(store, level, begin, lengths, derives)
     }
 
-    /// Whether an exporter ever told of its egress itself, so that none is derived.
-    fn sends_egress(&self, exporter: &Exporter) -> bool {
-        exporter.sends_egress || self.senders.contains(&exporter.key)
+    /// Whether an exporter tells of its egress itself, so that none is derived.
+    fn sends_egress(&self, exporter: &Exporter, at: Timestamp) -> bool {
+        let lately = |last: &Timestamp| at.since(*last) < TELLS_OF_EGRESS;
+        exporter.sends_egress || self.senders.get(&exporter.key).is_some_and(lately)
     }
 
-    fn remember_senders(&mut self, store: &Store) {
+    fn remember_senders(&mut self, store: &Store, at: Timestamp) {
         let before = self.senders.len();
+        self.senders.retain(|_, last| at.since(*last) < TELLS_OF_EGRESS);
+        let mut is_new = self.senders.len() != before;
         for exporter in store.exporters().iter().filter(|exporter| exporter.sends_egress) {
-            if self.senders.len() < MOST_SENDERS {
-                self.senders.insert(exporter.key);
+            if let Some(last) = self.senders.get_mut(&exporter.key) {
+                // It is kept now and then only: a restart may take a quarter of an hour from it.
+                is_new |= Level::QuarterHour.begin(*last) != Level::QuarterHour.begin(at);
+                *last = at;
+            } else if self.senders.len() < MOST_SENDERS {
+                self.senders.insert(exporter.key, at);
+                is_new = true;
             }
         }
-        if self.senders.len() != before {
+        if is_new {
             self.keep_senders();
         }
     }

@@ -4,16 +4,18 @@ use std::io::Write;
 use std::sync::Arc;
 
 use grafoleancollector::Timestamp;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::basic::Encoding;
+use parquet::data_type::Int64Type;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::{ColumnPath, TypePtr};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, TypePtr};
 
 use super::batch::{Batch, Run};
-use crate::{Direction, Event, Flow, Has, Ip};
+use super::dictionary::Dictionary;
+use super::pages::{Pages, compression, plain_texts};
+use crate::{Direction, Event, Flow, Has, Ip, Version};
 
 /// The columns, in their order. [The module's page](crate::archive) says what they mean.
 pub(super) const SCHEMA: &str = "
@@ -42,38 +44,23 @@ pub(super) const SCHEMA: &str = "
     }
 ";
 
-/// Rows that go through the encoder at a time, so that what is written next to each other stays in the cache.
-const CHUNK: usize = 8_192;
-/// Addresses whose text is at hand.
-const TEXTS: usize = 1 << 15;
-/// Addresses are written once for each part of a file, and referred to by number, as long as they fit into this.
-const DICTIONARY_BYTES: usize = 4 << 20;
+const DIRECTIONS: [&str; 2] = ["ingress", "egress"];
+const EVENTS: [&str; 3] = ["none", "delete", "update"];
 
-/// How all files are written.
+/// How all files are written; what is said of values holds for the times only.
 pub(super) fn properties() -> WriterProperties {
-    let column = |name: &str| ColumnPath::from(name);
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+    WriterProperties::builder()
+        .set_compression(compression())
         .set_data_page_row_count_limit(usize::MAX)
         // A footer without an index of pages is complete by itself, so that it can be kept apart.
         .set_offset_index_disabled(true)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_created_by(concat!("grafolean-netflow-bot ", env!("CARGO_PKG_VERSION")).to_owned());
-    // Lets a reader skip the parts that are too early or late for it.
-    properties = properties.set_column_statistics_enabled(column("received"), EnabledStatistics::Chunk);
-    for name in ["received", "ended"] {
-        properties = properties
-            .set_column_dictionary_enabled(column(name), false)
-            .set_column_encoding(column(name), Encoding::DELTA_BINARY_PACKED);
-    }
-    // One byte of all values after the other: what the compression needs to see that most are small.
-    for name in ["bytes", "packets", "src_port", "dst_port", "duration_ms", "input", "output"] {
-        properties = properties
-            .set_column_dictionary_enabled(column(name), false)
-            .set_column_encoding(column(name), Encoding::BYTE_STREAM_SPLIT);
-    }
-    properties.build()
+        // Lets a reader skip the parts that are too early or late for it.
+        .set_column_statistics_enabled(ColumnPath::from("received"), EnabledStatistics::Chunk)
+        .set_dictionary_enabled(false)
+        .set_encoding(Encoding::DELTA_BINARY_PACKED)
+        .set_created_by(concat!("grafolean-netflow-bot ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
 }
 
 pub(super) fn schema() -> Result<TypePtr> {
@@ -82,22 +69,14 @@ pub(super) fn schema() -> Result<TypePtr> {
 
 /// Turns batches into parts of files.
 pub(super) struct Columns {
-    texts: Texts,
-    version: [ByteArray; 5],
-    ingress: ByteArray,
-    egress: ByteArray,
-    events: [ByteArray; 3],
+    pages: Pages,
+    addresses: Dictionary<Ip>,
+    bytes: Dictionary<u8>,
 }
 
 impl Columns {
-    pub(super) fn new() -> Self {
-        Self {
-            texts: Texts::new(),
-            version: crate::Version::ALL.map(|version| text(version.name())),
-            ingress: text("ingress"),
-            egress: text("egress"),
-            events: ["none", "delete", "update"].map(text),
-        }
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self { pages: Pages::new()?, addresses: Dictionary::new(), bytes: Dictionary::new() })
     }
 
     /// Writes all flows of a batch as the file's next part.
@@ -106,44 +85,41 @@ impl Columns {
         file: &mut SerializedFileWriter<W>,
         batch: &Batch,
     ) -> Result<()> {
-        let mut group = Group { writer: file.next_row_group()?, batch };
-        let Self { texts, version, ingress, egress, events } = self;
-        group.of_origin::<Int64Type>(|run| Some(run.origin.received.as_millis()))?;
-        group.of_origin::<ByteArrayType>(|run| texts.of(run.origin.source))?;
-        group.of_origin::<ByteArrayType>(|run| texts.of(run.origin.reported))?;
-        group.of_origin::<Int32Type>(|run| Some(run.origin.domain.cast_signed()))?;
-        group.of_origin::<ByteArrayType>(|run| version.get(run.origin.version as usize).cloned())?;
-        group.of_flow::<ByteArrayType>(|flow| texts.of(flow.src))?;
-        group.of_flow::<ByteArrayType>(|flow| texts.of(flow.dst))?;
-        group.of_flow::<Int32Type>(|flow| given(flow, Has::SRC_PORT, flow.src_port.into()))?;
-        group.of_flow::<Int32Type>(|flow| given(flow, Has::DST_PORT, flow.dst_port.into()))?;
-        group.of_flow::<Int32Type>(|flow| given(flow, Has::PROTOCOL, flow.protocol.into()))?;
-        group.of_flow::<Int64Type>(|flow| Some(flow.bytes.cast_signed()))?;
-        group.of_flow::<Int64Type>(|flow| Some(flow.packets.cast_signed()))?;
-        group.of_flow::<Int32Type>(|flow| (flow.sampling != 0).then(|| flow.sampling.cast_signed()))?;
-        group.of_flow::<Int64Type>(|flow| (flow.end != 0).then_some(flow.end))?;
-        group.of_flow::<Int64Type>(duration)?;
-        group.of_flow::<Int32Type>(|flow| given(flow, Has::INPUT, flow.input.cast_signed()))?;
-        group.of_flow::<Int32Type>(|flow| given(flow, Has::OUTPUT, flow.output.cast_signed()))?;
-        group.of_flow::<ByteArrayType>(|flow| match flow.direction {
+        let descriptions = file.schema_descr().columns().to_vec();
+        let columns = descriptions.into_iter();
+        let mut group = Group { writer: file.next_row_group()?, columns, batch, to: self };
+        group.times(each_run(batch, |run| Some(run.origin.received.as_millis())))?;
+        group.addresses_of_origin(|run| run.origin.source)?;
+        group.addresses_of_origin(|run| run.origin.reported)?;
+        group.numbers_of_origin(|run| run.origin.domain)?;
+        group.versions()?;
+        group.addresses(|flow| flow.src)?;
+        group.addresses(|flow| flow.dst)?;
+        group.numbers(|flow| given(flow, Has::SRC_PORT, flow.src_port.into()))?;
+        group.numbers(|flow| given(flow, Has::DST_PORT, flow.dst_port.into()))?;
+        group.bytes(|flow| flow.has.has(Has::PROTOCOL).then_some(flow.protocol))?;
+        group.long_numbers(|flow| Some(flow.bytes))?;
+        group.long_numbers(|flow| Some(flow.packets))?;
+        group.numbers(|flow| (flow.sampling != 0).then_some(flow.sampling))?;
+        group.times(batch.flows.iter().map(|flow| (flow.end != 0).then_some(flow.end)))?;
+        group.long_numbers(|flow| duration(flow).map(i64::cast_unsigned))?;
+        group.numbers(|flow| given(flow, Has::INPUT, flow.input))?;
+        group.numbers(|flow| given(flow, Has::OUTPUT, flow.output))?;
+        group.words(&DIRECTIONS, |flow| match flow.direction {
             Direction::Unknown => None,
-            Direction::Ingress => Some(ingress.clone()),
-            Direction::Egress => Some(egress.clone()),
+            Direction::Ingress => Some(0),
+            Direction::Egress => Some(1),
         })?;
-        group.of_flow::<ByteArrayType>(|flow| match flow.event {
+        group.words(&EVENTS, |flow| match flow.event {
             Event::None => None,
-            Event::NoTraffic => Some(events[0].clone()),
-            Event::Delete => Some(events[1].clone()),
-            Event::Update => Some(events[2].clone()),
+            Event::NoTraffic => Some(0),
+            Event::Delete => Some(1),
+            Event::Update => Some(2),
         })?;
-        group.of_flow::<Int32Type>(|flow| Some(flow.tcp_flags.into()))?;
-        group.of_flow::<Int32Type>(|flow| Some(flow.tos.into()))?;
+        group.bytes(|flow| Some(flow.tcp_flags))?;
+        group.bytes(|flow| Some(flow.tos))?;
         group.writer.close().map(drop)
     }
-}
-
-fn text(text: &str) -> ByteArray {
-    ByteArray::from(text)
 }
 
 /// Negative where an exporter says that a flow ended before it began.
@@ -151,74 +127,106 @@ fn duration(flow: &Flow) -> Option<i64> {
     (flow.start != 0 && flow.end != 0).then(|| flow.end.saturating_sub(flow.start))
 }
 
-fn given(flow: &Flow, field: Has, value: i32) -> Option<i32> {
+fn given(flow: &Flow, field: Has, value: u32) -> Option<u32> {
     flow.has.has(field).then_some(value)
 }
 
 /// A part of a file: each call writes the next column.
 struct Group<'a, W: Write + Send> {
     writer: SerializedRowGroupWriter<'a, W>,
+    columns: std::vec::IntoIter<ColumnDescPtr>,
     batch: &'a Batch,
+    to: &'a mut Columns,
 }
 
 impl<W: Write + Send> Group<'_, W> {
-    fn of_flow<T: DataType>(&mut self, value: impl FnMut(&Flow) -> Option<T::T>) -> Result<()> {
-        let batch = self.batch;
-        self.column::<T>(batch.flows.iter().map(value))
-    }
-
-    fn of_origin<T: DataType>(&mut self, mut value: impl FnMut(&Run) -> Option<T::T>) -> Result<()> {
-        let batch = self.batch;
-        self.column::<T>(batch.runs.iter().flat_map(|run| std::iter::repeat_n(value(run), run.flows)))
-    }
-
-    fn column<T: DataType>(&mut self, mut rows: impl Iterator<Item = Option<T::T>>) -> Result<()> {
-        let mut column =
-            self.writer.next_column()?.ok_or_else(|| ParquetError::General("no such column".to_owned()))?;
-        let writer = column.typed::<T>();
-        let optional = writer.get_descriptor().max_def_level() > 0;
-        let mut values = Vec::with_capacity(CHUNK);
-        let mut levels = Vec::with_capacity(if optional { CHUNK } else { 0 });
-        loop {
-            values.clear();
-            levels.clear();
-            let mut rows_taken = 0;
-            for row in rows.by_ref().take(CHUNK) {
-                rows_taken += 1;
-                if optional {
-                    levels.push(i16::from(row.is_some()));
-                }
-                values.extend(row);
-            }
-            if rows_taken == 0 {
-                break;
-            }
-            writer.write_batch(&values, optional.then_some(&levels[..]), None)?;
-        }
+    /// Times, of which the crate writes the differences.
+    fn times(&mut self, rows: impl Iterator<Item = Option<i64>>) -> Result<()> {
+        self.to.pages.fill(rows.map(|time| time.map(i64::cast_unsigned)));
+        let (present, values) = self.to.pages.filled();
+        let values: Vec<i64> = values.iter().map(|value| value.cast_signed()).collect();
+        let optional = self.columns.next().ok_or_else(no_such_column)?.max_def_level() > 0;
+        let levels = optional.then(|| present.iter().map(|present| (*present).into()).collect::<Vec<i16>>());
+        let mut column = self.writer.next_column()?.ok_or_else(no_such_column)?;
+        column.typed::<Int64Type>().write_batch(&values, levels.as_deref(), None)?;
         column.close()
+    }
+
+    fn column(&mut self) -> Result<ColumnDescPtr> {
+        self.columns.next().ok_or_else(no_such_column)
+    }
+
+    fn numbers(&mut self, mut value: impl FnMut(&Flow) -> Option<u32>) -> Result<()> {
+        self.to.pages.fill(self.batch.flows.iter().map(|flow| value(flow).map(u64::from)));
+        let column = self.column()?;
+        self.to.pages.integers(&mut self.writer, &column, 4)
+    }
+
+    fn long_numbers(&mut self, value: impl FnMut(&Flow) -> Option<u64>) -> Result<()> {
+        self.to.pages.fill(self.batch.flows.iter().map(value));
+        let column = self.column()?;
+        self.to.pages.integers(&mut self.writer, &column, 8)
+    }
+
+    fn numbers_of_origin(&mut self, mut value: impl FnMut(&Run) -> u32) -> Result<()> {
+        self.to.pages.fill(each_run(self.batch, |run| Some(value(run).into())));
+        let column = self.column()?;
+        self.to.pages.integers(&mut self.writer, &column, 4)
+    }
+
+    /// One of a few words.
+    fn words(&mut self, words: &[&str], number: impl FnMut(&Flow) -> Option<u64>) -> Result<()> {
+        self.to.pages.fill(self.batch.flows.iter().map(number));
+        self.numbered(&plain_texts(words.iter()), words.len())
+    }
+
+    fn versions(&mut self) -> Result<()> {
+        self.to.pages.fill(each_run(self.batch, |run| Some(run.origin.version as u64)));
+        let names = Version::ALL.iter().map(|version| version.name());
+        self.numbered(&plain_texts(names), Version::ALL.len())
+    }
+
+    fn bytes(&mut self, mut value: impl FnMut(&Flow) -> Option<u8>) -> Result<()> {
+        let Columns { pages, bytes, .. } = &mut *self.to;
+        bytes.clear();
+        pages.fill(self.batch.flows.iter().map(|flow| value(flow).map(|value| bytes.number(value))));
+        let plain: Vec<u8> =
+            bytes.values().iter().flat_map(|value| u32::from(*value).to_le_bytes()).collect();
+        let count = bytes.values().len();
+        self.numbered(&plain, count)
+    }
+
+    fn addresses(&mut self, address: impl FnMut(&Flow) -> Ip) -> Result<()> {
+        self.write_addresses(self.batch.flows.iter().map(address))
+    }
+
+    fn addresses_of_origin(&mut self, address: impl FnMut(&Run) -> Ip) -> Result<()> {
+        self.write_addresses(each_run(self.batch, address))
+    }
+
+    fn write_addresses(&mut self, rows: impl Iterator<Item = Ip>) -> Result<()> {
+        let Columns { pages, addresses, .. } = &mut *self.to;
+        addresses.clear();
+        pages.fill(rows.map(|address| (!address.is_none()).then(|| addresses.number(address))));
+        addresses.by_frequency(pages.filled().1);
+        let plain = plain_texts(addresses.values().iter().map(Ip::to_string));
+        let count = addresses.values().len();
+        self.numbered(&plain, count)
+    }
+
+    fn numbered(&mut self, dictionary: &[u8], count: usize) -> Result<()> {
+        let column = self.column()?;
+        self.to.pages.numbered(&mut self.writer, &column, dictionary, count)
     }
 }
 
-/// The text of addresses that were seen lately: each has one place, and is forgotten when another comes there.
-struct Texts(Box<[(Ip, ByteArray)]>);
+fn no_such_column() -> ParquetError {
+    ParquetError::General("no such column".to_owned())
+}
 
-impl Texts {
-    fn new() -> Self {
-        Self(vec![(Ip::NONE, ByteArray::default()); TEXTS].into_boxed_slice())
-    }
-
-    fn of(&mut self, address: Ip) -> Option<ByteArray> {
-        if address.is_none() {
-            return None;
-        }
-        // Fibonacci hashing: the upper bits of the product depend on all bits.
-        let mixed = (address.low ^ address.high.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let slot = self.0.get_mut(usize::try_from(mixed >> (64 - TEXTS.ilog2())).unwrap_or(0))?;
-        if slot.0 != address {
-            *slot = (address, text(&address.to_string()));
-        }
-        Some(slot.1.clone())
-    }
+/// What holds for all flows of a run, for each of them.
+fn each_run<T: Clone>(batch: &Batch, mut value: impl FnMut(&Run) -> T) -> impl Iterator<Item = T> {
+    batch.runs.iter().flat_map(move |run| std::iter::repeat_n(value(run), run.flows))
 }
 
 /// When the oldest flow of a batch was received.

@@ -45,8 +45,10 @@
 
 mod batch;
 mod columns;
+mod dictionary;
 mod file;
 mod limits;
+mod pages;
 mod shelf;
 mod writer;
 
@@ -63,6 +65,7 @@ use grafoleancollector::telemetry::{Counter, Gauge};
 
 pub use batch::Feed;
 use batch::{Batch, Empties};
+use columns::Columns;
 pub use limits::{LimitError, keep, size};
 use shelf::Shelf;
 use writer::Writer;
@@ -109,6 +112,9 @@ pub enum ArchiveError {
         /// What the system said.
         source: io::Error,
     },
+    /// The compression does not start.
+    #[error("raw flows cannot be compressed")]
+    Compression(#[source] io::Error),
     /// There is no thread for it.
     #[error("the thread that writes raw flows cannot be started")]
     Thread(#[source] io::Error),
@@ -188,7 +194,8 @@ impl Archive {
             .map_err(|source| ArchiveError::Directory { directory: directory.to_owned(), source })?;
         let (to, messages) = sync_channel(QUEUE);
         let (empties, counts) = (Empties::default(), Arc::<Counts>::default());
-        let writer = Writer::new(shelf, clock, Arc::clone(&counts), empties.clone(), open);
+        let columns = Columns::new().map_err(ArchiveError::Compression)?;
+        let writer = Writer::new(shelf, clock, Arc::clone(&counts), empties.clone(), open, columns);
         let thread = std::thread::Builder::new()
             .name("archive".to_owned())
             .spawn(move || writer.run(&messages))

@@ -12,7 +12,6 @@ use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::record::{Field, Row};
 
 use super::batch::BATCH;
-use super::columns::Columns;
 use super::file::{FOOTER, OpenFile, PART, create_new, recover, with};
 use super::*;
 use crate::{Direction, Event, Flow, Has, Ip, Origin, Version};
@@ -202,7 +201,7 @@ fn batch(bytes: std::ops::Range<u64>) -> Batch {
 fn a_killed_life_keeps_what_was_saved() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flows-2026-11-21T22.parquet");
-    let mut columns = Columns::new();
+    let mut columns = Columns::new().unwrap();
     let mut file = OpenFile::create(path.clone(), create_new).unwrap();
     file.write(&mut columns, &batch(0..1_000)).unwrap();
     file.write(&mut columns, &batch(1_000..1_500)).unwrap();
@@ -223,7 +222,7 @@ fn a_life_that_was_killed_while_it_finished_a_file_does_not_harm_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flows-2026-11-21T22.parquet");
     let mut file = OpenFile::create(path.clone(), create_new).unwrap();
-    file.write(&mut Columns::new(), &batch(0..100)).unwrap();
+    file.write(&mut Columns::new().unwrap(), &batch(0..100)).unwrap();
     file.save().unwrap();
     let footer = fs::read(with(&path, FOOTER)).unwrap();
     assert_eq!(file.finish().unwrap(), 0);
@@ -329,9 +328,10 @@ fn a_directory_that_cannot_be_made_is_said() {
     assert!(error.to_string().contains("cannot be used"), "{error}");
 }
 
-/// Real readers, where this machine has them: `PYTHON_WITH_READERS` names an interpreter with duckdb, pyarrow and pandas.
+/// Real readers, where this machine has them: `PYTHON_WITH_READERS` names an interpreter with duckdb, pyarrow,
+/// pandas and chdb.
 #[test]
-fn duckdb_pyarrow_and_pandas_read_the_files() {
+fn duckdb_pyarrow_pandas_and_clickhouse_read_the_files() {
     let python = python_with_readers();
     let has = |module: &str| {
         Command::new(&python)
@@ -372,6 +372,13 @@ assert table['src'][2].as_py() == '10.0.0.1'
 import pandas, glob
 frame = pandas.read_parquet(glob.glob(folder + '/flows-*.parquet')[0])
 assert len(frame) == 100000 and frame['bytes'].sum() == 1249975000
+"),
+        // ClickHouse in a process.
+        ("chdb", "
+import chdb
+asked = 'select count(), sum(bytes), countIf(src is not null), max(dst_port), any(version)'
+answer = str(chdb.query(f\"{asked} from file('{folder}/flows-*.parquet')\")).strip()
+assert answer == '100000,1249975000,50000,443,\"v9\"', answer
 "),
     ];
     for (module, code) in checks {

@@ -13,16 +13,16 @@ use super::file::{Open, OpenFile};
 use super::shelf::{Shelf, hour_of};
 use super::{Counts, Message};
 
-/// Flows that are written as one part of a file: the more, the less they take, and the more memory they need until
-/// then (96 bytes each).
-const PART_FLOWS: usize = 262_144;
+/// Flows that are written as one part of a file: the more, the less they take, as each part has all of its addresses
+/// once, and the more memory they need until then (96 bytes each: 50 MB).
+const PART_FLOWS: usize = 524_288;
 /// Where there are fewer, they are written after this time: that is what a kill may cost.
 const PART_EVERY: Duration = Duration::from_secs(60);
 /// How often what was written is made safe against a kill.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Parts of a file before the next one is begun: 65 million flows, an hour of a million a minute. What is known of the
 /// parts is kept in memory until the end.
-const PARTS: usize = 250;
+const PARTS: usize = 125;
 /// A file that makes up this share of all that may be kept is finished, as only whole files can be removed.
 const SHARE: u64 = 8;
 /// How often the directory is looked at.
@@ -63,6 +63,7 @@ impl Writer {
         counts: Arc<Counts>,
         empties: Empties,
         open: Open,
+        columns: Columns,
     ) -> Self {
         let never = Timestamp::from_secs(0);
         Self {
@@ -71,7 +72,7 @@ impl Writer {
             counts,
             empties,
             open,
-            columns: Columns::new(),
+            columns,
             pending: Batch::default(),
             pending_since: never,
             hour: String::new(),

@@ -13,7 +13,7 @@
 
 mod merge;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use grafoleancollector::{EntityId, Samples, Timestamp};
@@ -26,7 +26,11 @@ use merge::Merged;
 /// The entities of an account, in parts: one run delivers one part, so that no run has more values than fit into a
 /// little memory.
 #[derive(Clone, Default, Debug)]
-pub(crate) struct Owners(Vec<Vec<Owner>>);
+pub(crate) struct Owners {
+    parts: Vec<Vec<Owner>>,
+    /// The domains that entities of the account have for themselves.
+    domains: HashSet<ExporterKey>,
+}
 
 /// Entities of one part, more or less. One with 24 interfaces has up to 1,000 values.
 const PART: usize = 64;
@@ -36,25 +40,27 @@ impl Owners {
     pub(crate) fn new(owners: Vec<Owner>) -> Self {
         let count = owners.len().div_ceil(PART).next_power_of_two();
         let mut parts = vec![Vec::new(); count];
+        let exporters = owners.iter().flat_map(|owner| &owner.exporters);
+        let domains = exporters.filter(|exporter| exporter.domain.is_some()).copied().collect();
         for owner in owners {
             let part = owner.entity.get() % count as u64;
             #[expect(clippy::cast_possible_truncation, reason = "below the number of parts")]
             parts[part as usize].push(owner);
         }
-        Self(parts)
+        Self { parts, domains }
     }
 
     /// The numbers of the parts.
     pub(crate) fn parts(&self) -> std::ops::Range<u32> {
-        0..u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+        0..u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
     }
 
     fn of_part(&self, part: u32) -> &[Owner] {
-        self.0.get(part as usize).map_or(&[], Vec::as_slice)
+        self.parts.get(part as usize).map_or(&[], Vec::as_slice)
     }
 
     fn all(&self) -> impl Iterator<Item = &Owner> {
-        self.0.iter().flatten()
+        self.parts.iter().flatten()
     }
 }
 
@@ -71,28 +77,60 @@ pub(crate) struct Owner {
 /// Adds the values of one window to `samples`: those of some of an account's entities, and with the first of them the
 /// account's own.
 pub(crate) fn deliver(report: &Report, owners: &Owners, part: u32, top_n: usize, samples: &mut Samples) {
-    let exporters: HashMap<_, _> = report.exporters.iter().map(|of| (of.exporter, of)).collect();
+    let exporters = ByAddress::new(report);
     let mut window = Window { time: report.end, top_n, path: String::with_capacity(160), samples };
     for (direction, side_of) in DIRECTIONS {
         window.path.clear();
         let _ = write!(window.path, "netflow.{}.{direction}", report.level.name());
-        let sides = |owner: &Owner| {
-            let own = owner.exporters.iter().filter_map(|key| exporters.get(key));
-            Merged::of(own.map(|of| side_of(of)).filter(|side| side.totals.flows > 0))
-        };
         for owner in owners.of_part(part) {
-            if let Some(side) = sides(owner) {
+            let own = exporters.of(owner, owners);
+            if let Some(side) = Merged::of(own.map(side_of).filter(|side| side.totals.flows > 0)) {
                 window.entity(owner.entity, &side);
             }
         }
         if part == 0 {
-            let mut account = Totals::default();
-            let shares = owners.all().filter_map(|owner| sides(owner).map(|side| owner.share(&side)));
-            shares.for_each(|share| account.add(share));
+            let account = account_totals(&exporters, owners, side_of);
             if account.flows > 0 {
                 window.value(account.bytes);
             }
         }
+    }
+}
+
+/// The sum of an account. Two entities may have the same exporter: it counts once, as the first of them has it.
+fn account_totals(exporters: &ByAddress<'_>, owners: &Owners, side_of: SideOf) -> Totals {
+    let mut counted = HashSet::new();
+    let mut sum = Totals::default();
+    for owner in owners.all() {
+        for of in exporters.of(owner, owners).filter(|of| counted.insert(of.exporter)) {
+            sum.add(owner.share(side_of(of)));
+        }
+    }
+    sum
+}
+
+/// The exporters of a window by their address: one, or several domains of it.
+struct ByAddress<'a>(HashMap<Ip, Vec<&'a ExporterReport>>);
+
+impl<'a> ByAddress<'a> {
+    fn new(report: &'a Report) -> Self {
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        for of in &report.exporters {
+            all.entry(of.exporter.address).or_default().push(of);
+        }
+        Self(all)
+    }
+
+    /// Those whose flows an entity owns. Of an address without a domain it owns every domain that no other entity of its
+    /// own account has: what another account keeps apart is no less its own.
+    fn of(&self, owner: &Owner, owners: &Owners) -> impl Iterator<Item = &'a ExporterReport> {
+        owner.exporters.iter().flat_map(move |own| {
+            let there = self.0.get(&own.address).map_or(&[][..], Vec::as_slice).iter().copied();
+            there.filter(move |of| {
+                let whole = own.domain.is_none() && !owners.domains.contains(&of.exporter);
+                of.exporter == *own || whole
+            })
+        })
     }
 }
 

@@ -136,3 +136,31 @@ fn the_entities_of_a_large_account_come_in_parts_and_each_once() {
     assert_eq!(values["netflow.1min.ingress"], 1_000_000.0);
     assert!((1..=1_000).all(|n| values.contains_key(&format!("netflow.1min.ingress.entity.{n}"))));
 }
+
+/// "No flow counted twice in a total."
+#[test]
+fn an_exporter_that_two_entities_have_counts_once_for_their_account() {
+    let exporters = vec![exporter("192.0.2.1", side(1_000), Side::default())];
+    let values = values(exporters, &[owner(7, &["192.0.2.1"]), owner(8, &["192.0.2.1"])], 10);
+    assert_eq!(values["netflow.1min.ingress"], 1_000.0);
+    assert_eq!(values["netflow.1min.ingress.entity.7"], 1_000.0);
+    assert_eq!(values["netflow.1min.ingress.entity.8"], 1_000.0);
+}
+
+#[test]
+fn an_entity_without_a_domain_owns_those_that_no_other_of_its_account_has() {
+    let domain = |domain, bytes| {
+        let mut of = exporter("192.0.2.1", side(bytes), Side::default());
+        of.exporter.domain = domain;
+        of
+    };
+    // Domain 5 is kept apart by somebody, domain 6 by another account.
+    let exporters = vec![domain(None, 100), domain(Some(5), 50), domain(Some(6), 30)];
+    let whole = owner(7, &["192.0.2.1"]);
+    let mut five = owner(8, &["192.0.2.1"]);
+    five.exporters[0].domain = Some(5);
+    let values = values(exporters, &[whole, five], 10);
+    assert_eq!(values["netflow.1min.ingress.entity.7"], 130.0);
+    assert_eq!(values["netflow.1min.ingress.entity.8"], 50.0);
+    assert_eq!(values["netflow.1min.ingress"], 180.0);
+}

@@ -1,6 +1,7 @@
 //! What the configuration says of exporters: whose flows are whose, and how they are read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) struct Directives {
     split: HashSet<Ip>,
     known: Arc<HashSet<Ip>>,
     plain: Rules,
+    /// There may be entities that nobody has heard of yet.
+    incomplete: bool,
 }
 
 impl Directives {
@@ -31,14 +34,27 @@ impl Directives {
         }
         let split = rules.keys().filter(|key| key.domain.is_some()).map(|key| key.address).collect();
         let known = Arc::new(rules.keys().map(|key| key.address).collect());
-        Self { rules, split, known, plain: Rules::default() }
+        Self { rules, split, known, plain: Rules::default(), incomplete: false }
+    }
+
+    /// Not all accounts could be read: there may be other entities.
+    pub(crate) const fn incomplete(mut self) -> Self {
+        self.incomplete = true;
+        self
+    }
+
+    /// Whether an exporter that no entity owns may be somebody's all the same.
+    pub(crate) const fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// As bytes, to be remembered: flows may come before the backend has said anything.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + self.rules.len() * ENTRY);
         bytes.push(FORM);
-        for (ExporterKey { address, domain }, Rules { sampling, default_sampling, nsel }) in &self.rules {
+        // Sorted, so that the same directives are the same bytes.
+        let sorted: BTreeMap<_, _> = self.rules.iter().collect();
+        for (ExporterKey { address, domain }, Rules { sampling, default_sampling, nsel }) in sorted {
             bytes.extend(address.octets());
             bytes.push(u8::from(domain.is_some()) | u8::from(*nsel == Nsel::Updates) << 1);
             bytes.extend(domain.unwrap_or_default().to_be_bytes());
@@ -70,6 +86,11 @@ impl Directives {
         Arc::clone(&self.known)
     }
 
+    /// Whether some entity owns the flows of an exporter.
+    pub(crate) fn is_owned(&self, exporter: &ExporterKey) -> bool {
+        self.rules.contains_key(exporter) || self.split.contains(&exporter.address)
+    }
+
     /// Whose flows these are, and how they are read.
     ///
     /// An exporter behind address translation is recognised by the address that its packets name, if an entity has
@@ -77,7 +98,7 @@ impl Directives {
     pub(crate) fn exporter(&self, origin: &Origin) -> (ExporterKey, &Rules) {
         let Origin { source, reported, domain, .. } = *origin;
         let address = match reported {
-            named if named.is_none() || named == source => source,
+            named if !is_name(named) => source,
             named if self.known.contains(&named) => named,
             _ if self.known.contains(&source) => source,
             named => named,
@@ -91,6 +112,16 @@ impl Directives {
         let whole = ExporterKey { address, domain: None };
         (whole, self.rules.get(&whole).unwrap_or(&self.plain))
     }
+}
+
+/// Whether an exporter may be known by this address: many agents were never told theirs, and name 0.0.0.0 or 127.0.0.1.
+fn is_name(address: Ip) -> bool {
+    let is_local = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    let ip = address.to_addr();
+    !(address.is_none() || ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || is_local(ip))
 }
 
 #[cfg(test)]
@@ -124,6 +155,15 @@ mod tests {
         assert_eq!(owner(&directives, ROUTER, OTHER, 0), key(ROUTER, None));
         assert_eq!(owner(&directives, BRIDGE, OTHER, 0), key(OTHER, None));
         assert_eq!(owner(&directives, BRIDGE, Ip::NONE, 0), key(BRIDGE, None));
+    }
+
+    #[test]
+    fn an_agent_that_was_never_told_its_address_is_who_sends() {
+        for unset in ["0.0.0.0", "127.0.0.1", "::1", "169.254.3.4", "224.0.0.1", "fe80::1", "255.255.255.255"]
+        {
+            let named = Ip::from(unset.parse::<IpAddr>().unwrap());
+            assert_eq!(owner(&Directives::default(), ROUTER, named, 0), key(ROUTER, None), "{unset}");
+        }
     }
 
     #[test]

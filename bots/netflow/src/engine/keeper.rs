@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use grafoleancollector::telemetry::Gauge;
 use grafoleancollector::{Table, Timestamp};
 
 use super::reports::Reports;
 use super::sightings::Sightings;
-use crate::aggregate::{Level, Slice, Windows};
+use super::spare::SpareSlices;
+use crate::aggregate::{ExporterKey, Level, Losses, Slice, Windows};
 
 /// Slices of the next minute that are held back for shards that are behind. Beyond it, these are not waited for.
 const MOST_HELD: usize = 64;
@@ -25,6 +27,8 @@ pub(super) struct Received {
     pub(super) until: Timestamp,
     /// What is new about the streams.
     pub(super) streams: Vec<Change>,
+    /// Exporters that were seen and that no entity has.
+    pub(super) strangers: Vec<ExporterKey>,
 }
 
 /// What the shards send.
@@ -36,15 +40,38 @@ pub(super) enum Message {
     },
 }
 
+/// What could not be counted as it should be, since the start.
+#[derive(Default, Debug)]
+pub(crate) struct LossCounts {
+    /// Flows of exporters for which there was no room.
+    pub(crate) refused_flows: Gauge,
+    /// Flows of interfaces for which there was no room: they count for their exporter only.
+    pub(crate) other_interfaces: Gauge,
+    /// Entries of lists that gave way.
+    pub(crate) dropped_keys: Gauge,
+}
+
+impl LossCounts {
+    fn set(&self, Losses { refused_flows, other_interfaces, dropped_keys, .. }: Losses) {
+        let gauge = |gauge: &Gauge, n: u64| gauge.set(i64::try_from(n).unwrap_or(i64::MAX));
+        gauge(&self.refused_flows, refused_flows);
+        gauge(&self.other_interfaces, other_interfaces);
+        gauge(&self.dropped_keys, dropped_keys);
+    }
+}
+
 pub(super) struct Keeper {
     pub(super) windows: Windows,
     pub(super) reports: Arc<Reports>,
     pub(super) sightings: Arc<Sightings>,
+    pub(super) losses: Arc<LossCounts>,
     /// How far each shard is. Windows are closed when all are past their end.
     pub(super) shards: HashMap<usize, Timestamp>,
     /// Up to when windows were closed.
     pub(super) closed: Timestamp,
     pub(super) held: Vec<Slice>,
+    /// Where slices go that were added up.
+    pub(super) spare: Arc<SpareSlices>,
     pub(super) streams: Table,
     pub(super) kept: Table,
 }
@@ -71,9 +98,9 @@ impl Keeper {
     }
 
     fn take(&mut self, received: Received) {
-        let Received { shard, slice, until, streams } = received;
+        let Received { shard, slice, until, streams, strangers } = received;
         put(&self.streams, streams);
-        self.sightings.seen(slice.exporters(), until);
+        self.sightings.seen(strangers.into_iter(), until);
         self.held.push(slice);
         if let Some(of_shard) = self.shards.get_mut(&shard) {
             *of_shard = until;
@@ -85,6 +112,7 @@ impl Keeper {
             }
             self.closed = all;
             self.merge(all);
+            self.losses.set(self.windows.losses());
             put(&self.kept, self.windows.changes());
             self.reports.closed_until(all);
         }
@@ -97,7 +125,7 @@ impl Keeper {
         let too_many = self.held.len() > MOST_HELD;
         for slice in self.held.extract_if(.., |slice| too_many || Level::Minute.begin(slice.begin()) <= open)
         {
-            self.windows.merge(slice);
+            self.spare.put(self.windows.merge(slice));
         }
     }
 }
@@ -116,7 +144,7 @@ mod tests {
     use grafoleancollector::State;
 
     use super::*;
-    use crate::aggregate::{ExporterKey, Rules, WindowsOptions};
+    use crate::aggregate::{Rules, WindowsOptions};
     use crate::flow::{Flow, Ip};
 
     const BEGIN: i64 = 1_700_000_040;
@@ -130,6 +158,8 @@ mod tests {
             windows: Windows::new(WindowsOptions::default()),
             reports: Arc::default(),
             sightings: Arc::default(),
+            losses: Arc::default(),
+            spare: Arc::new(SpareSlices::new(1)),
             shards: (0..shards).map(|shard| (shard, at(0))).collect(),
             closed: at(0),
             held: Vec::new(),
@@ -143,7 +173,7 @@ mod tests {
         let mut slice = Slice::new(at(begin), 1 << 20);
         let flow = Flow { bytes, packets: 1, ..Flow::default() };
         slice.add(&ExporterKey::from(Ip::v4(1)), &Rules::default(), &[flow]);
-        Received { shard, slice, until: at(until), streams: Vec::new() }
+        Received { shard, slice, until: at(until), streams: Vec::new(), strangers: Vec::new() }
     }
 
     /// The minutes that were closed, with their bytes.
@@ -153,9 +183,9 @@ mod tests {
             level: Level::Minute,
             part: 0,
         };
-        let due = keeper.reports.due(reader);
+        let due = keeper.reports.due(reader).into_iter();
         let bytes = |report: &crate::aggregate::Report| report.exporters[0].ingress.totals.bytes;
-        due.iter().map(|report| (report.end.as_micros() / 1_000_000 - BEGIN, bytes(report))).collect()
+        due.map(|(_, report)| (report.end.as_micros() / 1_000_000 - BEGIN, bytes(&report))).collect()
     }
 
     #[test]

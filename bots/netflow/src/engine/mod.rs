@@ -10,10 +10,12 @@
 
 mod control;
 mod directives;
+mod door;
 mod keeper;
 mod reports;
 mod shard;
 mod sightings;
+mod spare;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,6 +27,7 @@ use std::thread::JoinHandle;
 use grafoleancollector::{Context, StartError, Table, Verdict};
 
 pub(crate) use directives::Directives;
+pub(crate) use keeper::LossCounts;
 pub(crate) use reports::{Reader, Reports};
 pub(crate) use shard::ShardCounts;
 pub(crate) use sightings::Sightings;
@@ -38,6 +41,7 @@ use crate::settings::Options;
 use control::Control;
 use keeper::Keeper;
 use shard::Shard;
+use spare::SpareSlices;
 
 /// Where the streams are kept: templates, sampling, sequences.
 const STREAMS: &str = "netflow-streams";
@@ -55,11 +59,13 @@ pub(crate) struct Engine {
     pub(crate) books: Arc<Books>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) sightings: Arc<Sightings>,
+    pub(crate) losses: Arc<LossCounts>,
     pub(crate) sockets: Vec<Socket>,
     pub(crate) archived: Option<Arc<archive::Counts>>,
     archive: Mutex<Option<Archive>>,
     control: Arc<Control>,
     directives: Table,
+    kept_directives: Mutex<Vec<u8>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -102,13 +108,14 @@ impl Engine {
         }
         let remembered = Arc::new(remembered);
         let (books, control) = (Arc::new(Books::default()), Arc::<Control>::default());
-        let sightings = Arc::<Sightings>::default();
+        let (sightings, losses) = (Arc::<Sightings>::default(), Arc::<LossCounts>::default());
         let directives = state.table(DIRECTIVES);
         if let Some((_, bytes)) = directives.load().await.first() {
             // What cannot be read the backend will say again.
             Directives::decode(bytes).into_iter().for_each(|last| control.direct(last));
         }
         let (to_keeper, messages) = sync_channel(SLICES_WAITING * listeners.len());
+        let spare = Arc::new(SpareSlices::new(listeners.len()));
         let (mut sockets, mut shards, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for (number, listener) in listeners.into_iter().enumerate() {
             let counts = Arc::<ShardCounts>::default();
@@ -124,6 +131,7 @@ impl Engine {
                 counts,
                 clock: Arc::clone(cx.clock()),
                 keeper: to_keeper.clone(),
+                spare: Arc::clone(&spare),
                 allow: options.allow.clone(),
                 most_per_second: options.exporter_rate,
                 archive: archive.as_ref().map(Archive::feed),
@@ -135,9 +143,11 @@ impl Engine {
             windows,
             reports: Arc::clone(&reports),
             sightings: Arc::clone(&sightings),
+            losses: Arc::clone(&losses),
             shards: shards.iter().map(|shard| (shard.number, begin)).collect::<HashMap<_, _>>(),
             closed: begin,
             held: Vec::new(),
+            spare,
             streams,
             kept,
         };
@@ -150,12 +160,30 @@ impl Engine {
         tracing::info!("flows are received at {}", addresses.join(", "));
         let archived = archive.as_ref().map(|archive| Arc::clone(archive.counts()));
         let (archive, threads) = (Mutex::new(archive), Mutex::new(threads));
-        Ok(Self { books, reports, sightings, sockets, archived, archive, control, directives, threads })
+        Ok(Self {
+            books,
+            reports,
+            sightings,
+            losses,
+            sockets,
+            archived,
+            archive,
+            control,
+            directives,
+            kept_directives: Mutex::default(),
+            threads,
+        })
     }
 
     /// Tells the shards what the configuration says now.
     pub(crate) fn direct(&self, directives: Directives) {
-        self.directives.put(DIRECTIVES.as_bytes(), directives.encode());
+        let bytes = directives.encode();
+        let mut kept = self.kept_directives.lock().unwrap_or_else(PoisonError::into_inner);
+        if *kept != bytes {
+            self.directives.put(DIRECTIVES.as_bytes(), bytes.clone());
+            *kept = bytes;
+        }
+        drop(kept);
         self.control.direct(directives);
     }
 
@@ -177,24 +205,16 @@ impl Engine {
 
 /// Opens all sockets, or says why one cannot be opened.
 fn listen(options: &Options) -> Result<Vec<Listener>, StartError> {
-    let socket =
-        ListenOptions::default().with_receive_buffer(options.receive_buffer).with_shared(options.threads > 1);
-    let bind = |address| {
-        let listener = Listener::bind(address, &socket);
-        listener.map_err(|error| StartError::collector_because("cannot receive flows", error))
-    };
+    let socket = ListenOptions::default().with_receive_buffer(options.receive_buffer);
     let mut listeners = Vec::new();
     for address in &options.listen {
-        let first = bind(*address)?;
-        let finding = first.finding();
+        let several = Listener::bind_several(*address, options.threads, &socket)
+            .map_err(|error| StartError::collector_because("cannot receive flows", error))?;
+        let finding = several[0].finding();
         if finding.verdict != Verdict::Good {
             tracing::warn!("{}", finding.text);
         }
-        let address = first.local_addr();
-        listeners.push(first);
-        for _ in 1..options.threads {
-            listeners.push(bind(address)?);
-        }
+        listeners.extend(several);
     }
     Ok(listeners)
 }

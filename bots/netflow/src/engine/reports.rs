@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grafoleancollector::telemetry::Counter;
+use grafoleancollector::telemetry::{Counter, Throttle};
 use grafoleancollector::{AccountId, State, Table, Timestamp};
 use tokio::sync::watch;
 
 use crate::aggregate::{Level, Report};
+use crate::flow::Ip;
 
-/// What may wait, as it is encoded: some hours of a busy exporter's minutes. It is needed while the backend has not
-/// yet said what there is to serve; what is delivered waits in the outbox.
-const MOST_BYTES: usize = 32 << 20;
-/// Windows that one run delivers; the others follow with the next.
-const MOST_AT_ONCE: usize = 60;
+/// What may wait, as it is encoded: hours of a busy exporter's minutes. It is needed while the backend has not yet said
+/// what there is to serve; what is delivered waits in the outbox. The last window of each length is kept in any case.
+const MOST_BYTES: usize = 64 << 20;
+/// Exporters whose windows are kept as one value of the state, which has a limit for each.
+const EXPORTERS_KEPT_TOGETHER: usize = 32;
+/// Lines of the log about windows that are given up.
+const WORD_OF_DROPPED_EVERY: Duration = Duration::from_secs(600);
 /// How long a run waits for its window to be closed: slices come every five seconds.
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -36,6 +39,7 @@ pub(crate) struct Reports {
     closed: watch::Sender<Timestamp>,
     /// Windows that nobody has had, and that were given up for want of room.
     pub(crate) dropped: Counter,
+    dropped_said: Throttle,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +53,7 @@ struct Shelf {
     /// The last window of the run that is under way.
     under_way: HashMap<Reader, u64>,
     /// None until the backend has said it.
-    readers: Option<HashSet<Reader>>,
+    served: Option<Served>,
     tables: Option<Tables>,
     errors: HashMap<Level, f64>,
 }
@@ -58,6 +62,15 @@ struct Shelf {
 struct Waiting {
     report: Arc<Report>,
     bytes: usize,
+    /// Under how many keys it is kept.
+    pieces: u32,
+}
+
+/// Who wants windows, and of whom.
+#[derive(Debug)]
+struct Served {
+    readers: HashSet<Reader>,
+    exporters: Arc<HashSet<Ip>>,
 }
 
 #[derive(Debug)]
@@ -69,7 +82,9 @@ struct Tables {
 impl Default for Reports {
     fn default() -> Self {
         let shelf = Mutex::new(Shelf { next: 1, ..Shelf::default() });
-        Self { shelf, closed: watch::Sender::new(Timestamp::from_secs(0)), dropped: Counter::default() }
+        let closed = watch::Sender::new(Timestamp::from_secs(0));
+        let dropped_said = Throttle::new(1, WORD_OF_DROPPED_EVERY);
+        Self { shelf, closed, dropped: Counter::default(), dropped_said }
     }
 }
 
@@ -85,12 +100,11 @@ impl Reports {
         let mut unreadable = 0;
         let mut shelf = self.shelf();
         for (key, value) in &reports {
-            match (number(key), Report::decode(value)) {
-                (Some(number), Some(report)) => shelf.add(number, Arc::new(report), value.len()),
-                _ => {
-                    unreadable += 1;
-                    tables.reports.remove(key);
-                }
+            if let (Some(number), Some(report)) = (piece_of(key), Report::decode(value)) {
+                shelf.add_piece(number, report, value.len());
+            } else {
+                unreadable += 1;
+                tables.reports.remove(key);
             }
         }
         for (key, value) in &marks {
@@ -110,24 +124,39 @@ impl Reports {
         }
     }
 
-    /// A window was closed: they come oldest first.
-    pub(crate) fn push(&self, report: Report) {
-        let (error, bytes) = (worst_error(&report), report.encode());
+    /// A window was closed: they come oldest first. Of the exporters those are kept that somebody wants.
+    pub(crate) fn push(&self, mut report: Report) {
+        let wanted = self.shelf().served.as_ref().map(|served| Arc::clone(&served.exporters));
+        if let Some(wanted) = wanted {
+            report.exporters.retain(|of| wanted.contains(&of.exporter.address));
+        }
+        let (level, error) = (report.level, worst_error(&report));
+        let pieces: Vec<_> = pieces(&report).collect();
         let mut shelf = self.shelf();
-        shelf.errors.insert(report.level, error);
-        if shelf.readers.as_ref().is_some_and(HashSet::is_empty) {
+        shelf.errors.insert(level, error);
+        if report.exporters.is_empty() {
             return;
         }
-        let (number, length) = (shelf.next, bytes.len());
-        if let Some(tables) = &shelf.tables {
-            tables.reports.put(&number.to_be_bytes(), bytes);
+        let (number, bytes) = (shelf.next, pieces.iter().map(Vec::len).sum());
+        let mut count = 0;
+        for piece in pieces {
+            if let Some(tables) = &shelf.tables {
+                tables.reports.put(&piece_key(number, count), piece);
+            }
+            count += 1;
         }
-        shelf.add(number, Arc::new(report), length);
-        while shelf.bytes > MOST_BYTES
-            && let Some((&oldest, _)) = shelf.waiting.iter().next()
+        shelf.add(number, Waiting { report: Arc::new(report), bytes, pieces: count });
+        let dropped = shelf.make_room();
+        drop(shelf);
+        self.dropped.add(dropped);
+        if dropped > 0
+            && let Some(more) = self.dropped_said.say()
         {
-            shelf.remove(oldest);
-            self.dropped.inc();
+            tracing::warn!(
+                "{dropped} closed windows that wait for the backend were given up, the oldest first: they took more \
+                 than {} MiB{more}",
+                MOST_BYTES >> 20
+            );
         }
     }
 
@@ -142,41 +171,34 @@ impl Reports {
         tokio::time::timeout(CLOSED_WITHIN, closed.wait_for(|until| *until >= end)).await.is_ok()
     }
 
-    /// The windows that a reader has not had yet, oldest first.
-    pub(crate) fn due(&self, reader: Reader) -> Vec<Arc<Report>> {
-        let mut shelf = self.shelf();
-        let after = shelf.marks.get(&reader).map_or(0, |mark| mark + 1);
-        let due = shelf.waiting.range(after..).filter(|(_, waiting)| waiting.report.level == reader.level);
-        let due: Vec<_> =
-            due.take(MOST_AT_ONCE).map(|(number, of)| (*number, Arc::clone(&of.report))).collect();
-        if let Some((last, _)) = due.last() {
-            shelf.under_way.insert(reader, *last);
-        }
-        due.into_iter().map(|(_, report)| report).collect()
+    /// The windows that a reader has not had yet, oldest first, each with its number.
+    pub(crate) fn due(&self, reader: Reader) -> Vec<(u64, Arc<Report>)> {
+        self.shelf().due(reader).map(|(number, waiting)| (number, Arc::clone(&waiting.report))).collect()
     }
 
-    /// The outbox has what was [`due`](Self::due) last.
+    /// Whether a reader still lacks a window that ended before `end`.
+    pub(crate) fn lacks(&self, reader: Reader, end: Timestamp) -> bool {
+        self.shelf().due(reader).any(|(_, waiting)| waiting.report.end < end)
+    }
+
+    /// A run of this reader delivers the windows up to this number.
+    pub(crate) fn took(&self, reader: Reader, number: u64) {
+        self.shelf().under_way.insert(reader, number);
+    }
+
+    /// The outbox has what a run of this reader [took](Self::took) last.
     pub(crate) fn accepted(&self, reader: Reader) {
         let mut shelf = self.shelf();
         let Some(last) = shelf.under_way.remove(&reader) else { return };
-        shelf.marks.insert(reader, last);
-        if let Some(tables) = &shelf.tables {
-            tables.marks.put(&key(reader), last.to_be_bytes().to_vec());
-        }
+        shelf.mark(reader, Some(last));
         shelf.forget_read();
     }
 
-    /// These want windows, and no others.
-    pub(crate) fn serve(&self, readers: HashSet<Reader>) {
+    /// These want windows, of these exporters, and no others.
+    pub(crate) fn serve(&self, readers: HashSet<Reader>, exporters: Arc<HashSet<Ip>>) {
         let mut shelf = self.shelf();
-        let gone: Vec<_> = shelf.marks.keys().filter(|reader| !readers.contains(reader)).copied().collect();
-        for reader in gone {
-            shelf.marks.remove(&reader);
-            if let Some(tables) = &shelf.tables {
-                tables.marks.remove(&key(reader));
-            }
-        }
-        shelf.readers = Some(readers);
+        shelf.keep_marks_of(&readers);
+        shelf.served = Some(Served { readers, exporters });
         shelf.forget_read();
     }
 
@@ -194,26 +216,100 @@ impl Reports {
 }
 
 impl Shelf {
-    fn add(&mut self, number: u64, report: Arc<Report>, bytes: usize) {
+    fn due(&self, reader: Reader) -> impl Iterator<Item = (u64, &Waiting)> {
+        let after = self.marks.get(&reader).map_or(0, |mark| mark + 1);
+        let due = self.waiting.range(after..).map(|(number, waiting)| (*number, waiting));
+        due.filter(move |(_, waiting)| waiting.report.level == reader.level)
+    }
+
+    fn add(&mut self, number: u64, waiting: Waiting) {
         self.next = self.next.max(number.saturating_add(1));
-        self.bytes += bytes;
-        if let Some(before) = self.waiting.insert(number, Waiting { report, bytes }) {
-            self.bytes -= before.bytes;
+        self.bytes += waiting.bytes;
+        self.waiting.insert(number, waiting);
+    }
+
+    /// Adds what was kept of a window: some of its exporters.
+    fn add_piece(&mut self, number: u64, piece: Report, bytes: usize) {
+        match self.waiting.get_mut(&number) {
+            None => self.add(number, Waiting { report: Arc::new(piece), bytes, pieces: 1 }),
+            Some(waiting) => {
+                Arc::make_mut(&mut waiting.report).exporters.extend(piece.exporters);
+                waiting.pieces += 1;
+                waiting.bytes += bytes;
+                self.bytes += bytes;
+            }
         }
     }
 
     fn remove(&mut self, number: u64) {
-        if let Some(waiting) = self.waiting.remove(&number) {
-            self.bytes -= waiting.bytes;
-            if let Some(tables) = &self.tables {
-                tables.reports.remove(&number.to_be_bytes());
+        let Some(waiting) = self.waiting.remove(&number) else { return };
+        self.bytes -= waiting.bytes;
+        if let Some(tables) = &self.tables {
+            (0..waiting.pieces).for_each(|piece| tables.reports.remove(&piece_key(number, piece)));
+        }
+    }
+
+    /// Gives up windows until there is room, the oldest first, but of no length the last one: who wants it may be on the
+    /// way. Returns how many.
+    fn make_room(&mut self) -> u64 {
+        let mut dropped = 0;
+        let mut last: HashMap<Level, u64> = HashMap::new();
+        for (number, waiting) in &self.waiting {
+            last.insert(waiting.report.level, *number);
+        }
+        let others: Vec<_> = self.waiting.iter().map(|(number, of)| (*number, of.report.level)).collect();
+        for (number, level) in others {
+            if self.bytes <= MOST_BYTES {
+                break;
             }
+            if last.get(&level) != Some(&number) {
+                self.remove(number);
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+
+    /// Forgets the marks of readers that are gone. Where an account has more parts now, or fewer, its entities are in other
+    /// parts than before: all of these begin where the last of the old ones was, and what some had twice is stored once.
+    fn keep_marks_of(&mut self, readers: &HashSet<Reader>) {
+        let mut before: HashMap<(AccountId, Level), Vec<Reader>> = HashMap::new();
+        for reader in self.marks.keys() {
+            before.entry((reader.account, reader.level)).or_default().push(*reader);
+        }
+        for ((account, level), old) in before {
+            let now: Vec<_> = readers
+                .iter()
+                .filter(|reader| (reader.account, reader.level) == (account, level))
+                .copied()
+                .collect();
+            let same = old.len() == now.len() && old.iter().all(|reader| readers.contains(reader));
+            if same {
+                continue;
+            }
+            let least = old.iter().filter_map(|reader| self.marks.get(reader)).min().copied();
+            for reader in old {
+                self.mark(reader, None);
+            }
+            now.into_iter().for_each(|reader| self.mark(reader, least));
+        }
+    }
+
+    fn mark(&mut self, reader: Reader, last: Option<u64>) {
+        match last {
+            Some(last) => self.marks.insert(reader, last),
+            None => self.marks.remove(&reader),
+        };
+        let Some(tables) = &self.tables else { return };
+        match last {
+            Some(last) => tables.marks.put(&key(reader), last.to_be_bytes().to_vec()),
+            None => tables.marks.remove(&key(reader)),
         }
     }
 
     /// Removes what every reader has had.
     fn forget_read(&mut self) {
-        let Some(readers) = &self.readers else { return };
+        let Some(Served { readers, .. }) = &self.served else { return };
         // Up to which number all windows of a length have been had.
         let mut had: HashMap<Level, u64> = Level::ALL.into_iter().map(|level| (level, u64::MAX)).collect();
         for reader in readers {
@@ -235,6 +331,24 @@ fn worst_error(report: &Report) -> f64 {
     inexact.map(|side| side.error as f64 / side.totals.bytes.max(1) as f64).fold(0.0, f64::max)
 }
 
+/// A window as values of the state, some exporters in each.
+fn pieces(report: &Report) -> impl Iterator<Item = Vec<u8>> + '_ {
+    report.exporters.chunks(EXPORTERS_KEPT_TOGETHER).map(|exporters| {
+        let Report { level, end, .. } = *report;
+        Report { level, end, exporters: exporters.to_vec() }.encode()
+    })
+}
+
+fn piece_key(number: u64, piece: u32) -> Vec<u8> {
+    [&number.to_be_bytes()[..], &piece.to_be_bytes()].concat()
+}
+
+/// The number of the window that a piece belongs to.
+fn piece_of(key: &[u8]) -> Option<u64> {
+    let (number, piece) = key.split_first_chunk()?;
+    (piece.len() == 4).then(|| u64::from_be_bytes(*number))
+}
+
 fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
@@ -254,17 +368,32 @@ fn reader(key: &[u8]) -> Option<Reader> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::{Count, ExporterKey, ExporterReport, Side};
 
     const ONE: Reader = Reader { account: AccountId::new(1), level: Level::Minute, part: 0 };
     const TWO: Reader = Reader { account: AccountId::new(2), ..ONE };
     const QUARTERS: Reader = Reader { level: Level::QuarterHour, ..ONE };
 
-    fn report(level: Level, end: i64) -> Report {
-        Report { level, end: Timestamp::from_secs(end), exporters: Vec::new() }
+    fn exporter(n: u32) -> ExporterReport {
+        let exporter = ExporterKey::from(Ip::v4(n));
+        ExporterReport { exporter, sampling: 1, ingress: Side::default(), egress: Side::default() }
     }
 
-    fn ends(due: &[Arc<Report>]) -> Vec<i64> {
-        due.iter().map(|report| report.end.as_micros() / 1_000_000).collect()
+    fn report(level: Level, end: i64) -> Report {
+        Report { level, end: Timestamp::from_secs(end), exporters: vec![exporter(1)] }
+    }
+
+    fn serve(reports: &Reports, readers: &[Reader]) {
+        reports.serve(readers.iter().copied().collect(), Arc::new(HashSet::from([Ip::v4(1)])));
+    }
+
+    /// The ends of the windows that a run delivers.
+    fn had(reports: &Reports, reader: Reader) -> Vec<i64> {
+        let due = reports.due(reader);
+        if let Some((last, _)) = due.last() {
+            reports.took(reader, *last);
+        }
+        due.iter().map(|(_, report)| report.end.as_micros() / 1_000_000).collect()
     }
 
     async fn next_life(state: &State) -> Reports {
@@ -276,14 +405,14 @@ mod tests {
     #[tokio::test]
     async fn a_window_is_had_once_by_each_account_and_then_forgotten() {
         let reports = Reports::default();
-        reports.serve(HashSet::from([ONE, TWO, QUARTERS]));
+        serve(&reports, &[ONE, TWO, QUARTERS]);
         reports.push(report(Level::Minute, 60));
         reports.push(report(Level::QuarterHour, 900));
-        assert_eq!(ends(&reports.due(ONE)), [60]);
+        assert_eq!(had(&reports, ONE), [60]);
         reports.accepted(ONE);
         assert!(reports.due(ONE).is_empty());
         assert_eq!(reports.waiting().0, 2);
-        assert_eq!(ends(&reports.due(TWO)), [60]);
+        assert_eq!(had(&reports, TWO), [60]);
         reports.accepted(TWO);
         assert_eq!(reports.waiting().0, 1);
     }
@@ -292,29 +421,29 @@ mod tests {
     #[tokio::test]
     async fn what_was_not_accepted_is_due_again_with_what_came_since() {
         let reports = Reports::default();
-        reports.serve(HashSet::from([ONE]));
+        serve(&reports, &[ONE]);
         reports.push(report(Level::Minute, 60));
-        assert_eq!(ends(&reports.due(ONE)), [60]);
+        assert_eq!(had(&reports, ONE), [60]);
         reports.push(report(Level::Minute, 120));
-        assert_eq!(ends(&reports.due(ONE)), [60, 120]);
+        assert_eq!(had(&reports, ONE), [60, 120]);
         reports.push(report(Level::Minute, 180));
         reports.accepted(ONE);
-        assert_eq!(ends(&reports.due(ONE)), [180]);
+        assert_eq!(had(&reports, ONE), [180]);
     }
 
     #[tokio::test]
     async fn the_next_life_neither_repeats_nor_skips_a_window() {
         let state = State::memory();
         let reports = next_life(&state).await;
-        reports.serve(HashSet::from([ONE, TWO]));
+        serve(&reports, &[ONE, TWO]);
         reports.push(report(Level::Minute, 60));
         reports.push(report(Level::Minute, 120));
-        reports.due(ONE);
+        had(&reports, ONE);
         reports.accepted(ONE);
         let reports = next_life(&state).await;
         reports.push(report(Level::Minute, 180));
-        assert_eq!(ends(&reports.due(ONE)), [180]);
-        assert_eq!(ends(&reports.due(TWO)), [60, 120, 180]);
+        assert_eq!(had(&reports, ONE), [180]);
+        assert_eq!(had(&reports, TWO), [60, 120, 180]);
     }
 
     #[tokio::test]
@@ -322,9 +451,9 @@ mod tests {
         let state = State::memory();
         for life in 1..=3 {
             let reports = next_life(&state).await;
-            reports.serve(HashSet::from([ONE]));
+            serve(&reports, &[ONE]);
             reports.push(report(Level::Minute, 60 * life));
-            assert_eq!(ends(&reports.due(ONE)), [60 * life]);
+            assert_eq!(had(&reports, ONE), [60 * life]);
             reports.accepted(ONE);
             assert_eq!(reports.waiting().0, 0);
         }
@@ -335,40 +464,82 @@ mod tests {
         let reports = Reports::default();
         reports.push(report(Level::Minute, 60));
         assert_eq!(reports.waiting().0, 1);
-        reports.serve(HashSet::new());
-        reports.push(report(Level::Minute, 120));
+        serve(&reports, &[]);
         assert_eq!(reports.waiting(), (0, 0));
+        reports.push(Report { exporters: vec![exporter(7)], ..report(Level::Minute, 120) });
+        assert_eq!(reports.waiting(), (0, 0), "nobody wants this exporter");
     }
 
     #[tokio::test]
     async fn a_clock_that_was_set_back_skips_no_window() {
         let reports = Reports::default();
-        reports.serve(HashSet::from([ONE]));
+        serve(&reports, &[ONE]);
         for end in [7_200, 3_660] {
             reports.push(report(Level::Minute, end));
-            assert_eq!(ends(&reports.due(ONE)), [end]);
+            assert_eq!(had(&reports, ONE), [end]);
             reports.accepted(ONE);
         }
     }
 
+    /// What was just closed was dropped once, because a day was larger than the room.
     #[tokio::test]
-    async fn when_there_is_no_room_the_oldest_window_goes_and_is_counted() {
+    async fn when_there_is_no_room_the_oldest_windows_go_but_never_the_last_of_their_length() {
         let reports = Reports::default();
-        let one = report(Level::Minute, 0).encode().len();
-        let most = i64::try_from(MOST_BYTES / one).unwrap();
-        (1..=most + 5).for_each(|minute| reports.push(report(Level::Minute, minute * 60)));
-        assert_eq!((reports.dropped.get(), ends(&reports.due(ONE))[0]), (5, 360));
+        let large = |level, end| {
+            let connections = (0..800_000).map(|n| ((Ip::v4(n), Ip::v4(n + 1)), Count::default())).collect();
+            let ingress = Side { connections, ..Side::default() };
+            Report { exporters: vec![ExporterReport { ingress, ..exporter(1) }], ..report(level, end) }
+        };
+        let each = large(Level::Minute, 60).encode().len();
+        assert!((MOST_BYTES / 8..MOST_BYTES).contains(&each), "{each}");
+        reports.push(large(Level::Day, 60));
+        (1..=10).for_each(|minute| reports.push(large(Level::Minute, 60 * minute)));
+        assert_eq!(had(&reports, Reader { level: Level::Day, ..ONE }), [60]);
+        assert_eq!(had(&reports, ONE).last(), Some(&600));
+        assert!(reports.dropped.get() >= 2 && reports.waiting().1 <= MOST_BYTES);
+    }
+
+    #[tokio::test]
+    async fn a_window_of_many_exporters_is_kept_in_pieces() {
+        let state = State::memory();
+        let reports = next_life(&state).await;
+        let many = Report { exporters: (0..100).map(exporter).collect(), ..report(Level::Minute, 60) };
+        reports.push(many.clone());
+        assert_eq!(state.table(REPORTS).load().await.len(), 4);
+        let reports = next_life(&state).await;
+        let [(_, restored)] = &reports.due(ONE)[..] else { panic!("one window") };
+        assert_eq!(restored.exporters.len(), 100);
+        had(&reports, ONE);
+        serve(&reports, &[ONE]);
+        reports.accepted(ONE);
+        assert!(state.table(REPORTS).load().await.is_empty());
     }
 
     #[tokio::test]
     async fn damaged_windows_and_marks_are_left_out() {
         let state = State::memory();
         state.table(REPORTS).put(b"short", vec![1]);
-        state.table(REPORTS).put(&7_u64.to_be_bytes(), vec![0xff; 9]);
+        state.table(REPORTS).put(&piece_key(7, 0), vec![0xff; 9]);
         state.table(MARKS).put(b"1/2min/0", 5_u64.to_be_bytes().to_vec());
         let reports = next_life(&state).await;
         assert_eq!(reports.waiting(), (0, 0));
         assert!(state.table(REPORTS).load().await.is_empty() && state.table(MARKS).load().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn entities_that_come_into_another_part_lose_no_window() {
+        let reports = Reports::default();
+        let (first, second) = (ONE, Reader { part: 1, ..ONE });
+        serve(&reports, &[first, second]);
+        reports.push(report(Level::Minute, 60));
+        reports.push(report(Level::Minute, 120));
+        had(&reports, first);
+        reports.accepted(first);
+        let (number, _) = reports.due(second)[0];
+        reports.took(second, number);
+        reports.accepted(second);
+        serve(&reports, &[first]);
+        assert_eq!(had(&reports, first), [120], "the second part had not had it");
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,9 @@ use grafoleancollector::{Clock, Timestamp};
 
 use super::control::Control;
 use super::directives::Directives;
-use super::keeper::{Message, Received};
+use super::door::Door;
+use super::keeper::{Change, Message, Received};
+use super::spare::SpareSlices;
 use crate::aggregate::Slice;
 use crate::archive::Feed;
 use crate::books::Books;
@@ -26,9 +28,6 @@ pub(super) const SLICE: Duration = Duration::from_secs(5);
 const SLICE_BYTES: usize = 24 << 20;
 /// How long the socket is waited for before the time is looked at.
 const WAIT: Duration = Duration::from_millis(100);
-/// A clock that is set back by more than this begins a new slice; by less, the slice goes on until its end.
-const JUMP: Duration = Duration::from_secs(60);
-
 /// What is counted of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct ShardCounts {
@@ -55,116 +54,196 @@ pub(super) struct Shard {
     pub(super) counts: Arc<ShardCounts>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) keeper: SyncSender<Message>,
+    pub(super) spare: Arc<SpareSlices>,
     pub(super) allow: Option<Networks>,
     pub(super) most_per_second: Option<NonZeroU32>,
     pub(super) archive: Option<Feed>,
 }
 
+/// Tells the keeper that nobody need wait for this shard any more, however it ends.
+struct Leave {
+    shard: usize,
+    keeper: SyncSender<Message>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a thread that receives flows has died, which is a bug: restart the bot");
+        }
+        // The keeper ends before us only when it has died.
+        let _ = self.keeper.send(Message::Gone { shard: self.shard });
+    }
+}
+
+/// What changes from turn to turn.
+struct State {
+    decoder: Decoder,
+    slice: Slice,
+    door: Door,
+    /// None until the configuration is known.
+    directives: Option<Arc<Directives>>,
+    version: u64,
+    rate: Option<RateLimit>,
+    kernel_drops: u64,
+    /// Changes of streams that the keeper had no room for.
+    unsent: Vec<Change>,
+    archive: Option<Feed>,
+}
+
 impl Shard {
     /// Works until it is told to stop.
-    pub(super) fn run(self) {
-        let Self {
-            number,
-            listener,
-            mut decoder,
-            books,
-            control,
-            counts,
-            clock,
-            keeper,
-            allow,
-            most_per_second,
-            mut archive,
-        } = self;
-        let mut receiver = Receiver::new(listener);
-        let mut directives = Arc::new(Directives::default());
-        let mut version = 0;
-        let mut rate = most_per_second.map(RateLimit::new);
-        let mut slice = Slice::new(clock.now(), SLICE_BYTES);
-        let mut kernel_drops = receiver.dropped_by_kernel();
-        let mut unsent = Vec::new();
+    pub(super) fn run(mut self) {
+        let _leave = Leave { shard: self.number, keeper: self.keeper.clone() };
+        let mut receiver = Receiver::new(self.listener);
+        let mut state = State {
+            decoder: self.decoder,
+            slice: Slice::new(self.clock.now(), SLICE_BYTES),
+            door: Door::default(),
+            directives: None,
+            version: 0,
+            rate: self.most_per_second.map(RateLimit::new),
+            kernel_drops: 0,
+            unsent: Vec::new(),
+            archive: self.archive.take(),
+        };
+        let tools = Tools {
+            number: self.number,
+            books: self.books,
+            control: self.control,
+            counts: self.counts,
+            keeper: self.keeper,
+            spare: self.spare,
+            allow: self.allow,
+        };
         loop {
-            let stopping = control.stopping.load(Relaxed);
-            if control.version() != version {
-                (version, directives) = control.directives();
-                decoder.set_known(directives.known());
-            }
-            let now = clock.now();
-            if let Some(until) = end_of_slice(slice.begin(), now, stopping || slice.is_full()) {
-                if let Some(archive) = &mut archive {
-                    archive.flush();
-                }
-                let mut streams = std::mem::take(&mut unsent);
-                streams.extend(decoder.changes());
-                let full = std::mem::replace(&mut slice, Slice::new(now, SLICE_BYTES));
-                let message =
-                    Message::Received(Box::new(Received { shard: number, slice: full, until, streams }));
-                match keeper.try_send(message) {
-                    Ok(()) => {}
-                    // It goes on in the slice that it has: its flows may count for the window before their own, but they
-                    // count.
-                    Err(TrySendError::Full(Message::Received(received))) if !stopping => {
-                        counts.late.inc();
-                        slice = received.slice;
-                        unsent = received.streams;
-                    }
-                    Err(TrySendError::Full(message)) => drop(keeper.send(message)),
-                    Err(TrySendError::Disconnected(_)) => return,
-                }
-            }
-            if stopping {
-                // The keeper may be gone before us only when it has died, and said so.
-                let _ = keeper.send(Message::Gone { shard: number });
+            let stopping = tools.control.stopping.load(Relaxed);
+            tools.look_at_directives(&mut state);
+            let now = self.clock.now();
+            let early = stopping || state.slice.is_full();
+            if let Some(until) = end_of_slice(state.slice.begin(), now, early)
+                && tools.hand_over(&mut state, now, until, stopping).is_err()
+            {
+                tracing::error!("the thread that adds up flows has died, which is a bug: restart the bot");
                 return;
             }
-            let mut each = |source: Ip, datagram: &[u8]| {
-                if allow.as_ref().is_some_and(|allow| !allow.contains(source)) {
-                    return counts.not_allowed.inc();
+            if stopping {
+                return;
+            }
+            tools.receive(&mut state, &mut receiver, now);
+        }
+    }
+}
+
+/// What stays.
+struct Tools {
+    number: usize,
+    books: Arc<Books>,
+    control: Arc<Control>,
+    counts: Arc<ShardCounts>,
+    keeper: SyncSender<Message>,
+    spare: Arc<SpareSlices>,
+    allow: Option<Networks>,
+}
+
+/// The keeper has died.
+struct NoKeeper;
+
+impl Tools {
+    fn look_at_directives(&self, state: &mut State) {
+        if self.control.version() != state.version {
+            let (version, directives) = self.control.directives();
+            state.decoder.set_known(directives.known());
+            (state.version, state.directives) = (version, Some(directives));
+        }
+    }
+
+    /// Hands the slice to the keeper. It waits for it only at the end.
+    fn hand_over(
+        &self,
+        state: &mut State,
+        now: Timestamp,
+        until: Timestamp,
+        last: bool,
+    ) -> Result<(), NoKeeper> {
+        if let Some(archive) = &mut state.archive {
+            archive.flush();
+        }
+        let mut streams = std::mem::take(&mut state.unsent);
+        streams.extend(state.decoder.changes());
+        let mut next = self.spare.take().unwrap_or_else(|| Slice::new(now, SLICE_BYTES));
+        next.begin_anew(now);
+        let slice = std::mem::replace(&mut state.slice, next);
+        let strangers = state.door.take_seen();
+        let received = Box::new(Received { shard: self.number, slice, until, streams, strangers });
+        match self.keeper.try_send(Message::Received(received)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(_)) => Err(NoKeeper),
+            Err(TrySendError::Full(message)) if last => self.keeper.send(message).map_err(|_| NoKeeper),
+            Err(TrySendError::Full(message)) => {
+                self.counts.late.inc();
+                // It goes on in the slice that it has: its flows may count for the window before their own, but they
+                // count.
+                if let Message::Received(received) = message {
+                    (state.slice, state.unsent) = (received.slice, received.streams);
                 }
-                if rate.as_mut().is_some_and(|rate| !rate.allows(source, now)) {
-                    return counts.above_rate.inc();
-                }
-                decoder.datagram(now, source, datagram, &mut |origin, flows| {
-                    let (exporter, rules) = directives.exporter(origin);
+                Ok(())
+            }
+        }
+    }
+
+    /// Receives for a moment.
+    fn receive(&self, state: &mut State, receiver: &mut Receiver, now: Timestamp) {
+        let State { decoder, slice, door, directives, rate, archive, .. } = state;
+        let none = Directives::default();
+        let known = directives.as_deref();
+        let rules = known.unwrap_or(&none);
+        let mut each = |source: Ip, datagram: &[u8]| {
+            if self.allow.as_ref().is_some_and(|allow| !allow.contains(source)) {
+                return self.counts.not_allowed.inc();
+            }
+            if rate.as_mut().is_some_and(|rate| !rate.allows(source, now)) {
+                return self.counts.above_rate.inc();
+            }
+            decoder.datagram(now, source, datagram, &mut |origin, flows| {
+                let (exporter, rules) = rules.exporter(origin);
+                if door.lets_in(&exporter, known) {
                     slice.add(&exporter, rules, flows);
-                    if let Some(archive) = &mut archive {
+                    if let Some(archive) = archive {
                         archive.offer(origin, flows);
                     }
-                });
-            };
-            match catch_unwind(AssertUnwindSafe(|| receiver.receive(WAIT, &mut each))) {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => {
-                    counts.socket_errors.inc();
-                    if let Some(more) = control.errors.say() {
-                        tracing::warn!(
-                            "cannot receive at {}: {error}{more}",
-                            receiver.listener().local_addr()
-                        );
-                    }
-                    std::thread::sleep(WAIT);
                 }
-                Err(_) => {
-                    counts.panics.inc();
-                    if let Some(more) = control.errors.say() {
-                        tracing::error!(
-                            "a datagram could not be decoded, which is a bug: templates and the last flows of all \
-                             exporters at {} are forgotten{more}",
-                            receiver.listener().local_addr()
-                        );
-                    }
-                    // Whatever it was in the middle of.
-                    decoder = Decoder::new(Arc::clone(&books));
-                    decoder.set_known(directives.known());
-                    slice = Slice::new(now, SLICE_BYTES);
+            });
+        };
+        let address = receiver.listener().local_addr();
+        match catch_unwind(AssertUnwindSafe(|| receiver.receive(WAIT, &mut each))) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                self.counts.socket_errors.inc();
+                if let Some(more) = self.control.errors.say() {
+                    tracing::warn!("cannot receive at {address}: {error}{more}");
                 }
+                std::thread::sleep(WAIT);
             }
-            decoder.tick(now);
-            decoder.flush();
-            let dropped = receiver.dropped_by_kernel();
-            counts.kernel_drops.add(dropped - kernel_drops);
-            kernel_drops = dropped;
+            Err(_) => {
+                self.counts.panics.inc();
+                if let Some(more) = self.control.errors.say() {
+                    tracing::error!(
+                        "a datagram could not be decoded, which is a bug: templates and the last flows of all exporters \
+                         at {address} are forgotten{more}"
+                    );
+                }
+                // Whatever it was in the middle of.
+                state.decoder = Decoder::new(Arc::clone(&self.books));
+                state.slice = Slice::new(now, SLICE_BYTES);
+                state.version = 0;
+            }
         }
+        state.decoder.tick(now);
+        state.decoder.flush();
+        let dropped = receiver.dropped_by_kernel();
+        self.counts.kernel_drops.add(dropped - state.kernel_drops);
+        state.kernel_drops = dropped;
     }
 }
 
@@ -172,7 +251,8 @@ impl Shard {
 fn end_of_slice(begin: Timestamp, now: Timestamp, early: bool) -> Option<Timestamp> {
     let step = i64::try_from(SLICE.as_micros()).unwrap_or(i64::MAX);
     let grid = |moment: Timestamp| moment.as_micros().div_euclid(step);
-    let is_over = early || grid(now) > grid(begin) || begin.since(now) > JUMP;
+    // A clock that was set back ends a slice as well: what it has must not wait until the old time comes again.
+    let is_over = early || grid(now) != grid(begin);
     is_over.then(|| Timestamp::from_micros(grid(now).saturating_mul(step)))
 }
 
@@ -193,8 +273,9 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_a_little_changes_nothing_and_far_begins_anew() {
-        assert_eq!(end_of_slice(at(100_000), at(99_000), false), None);
+    fn a_clock_that_is_set_back_ends_a_slice() {
+        assert_eq!(end_of_slice(at(101_000), at(100_500), false), None);
+        assert_eq!(end_of_slice(at(100_000), at(99_000), false), Some(at(95_000)));
         assert_eq!(end_of_slice(at(100_000), at(12_000), false), Some(at(10_000)));
     }
 

@@ -1,4 +1,4 @@
-//! Which exporters were seen, for those that no entity has yet.
+//! Exporters that were seen, and that no entity has.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ const MOST: usize = 1_024;
 /// One who is silent this long is forgotten.
 const SILENT: Duration = Duration::from_secs(900);
 
-/// Exporters that sent flows lately.
+/// Exporters that sent flows lately, and that no entity has.
 #[derive(Debug, Default)]
 pub(crate) struct Sightings(Mutex<HashMap<Ip, Sighting>>);
 
@@ -37,6 +37,11 @@ impl Sightings {
                 all.insert(address, Sighting { first: now, last: now });
             }
         }
+    }
+
+    /// Whether this one sent flows lately.
+    pub(crate) fn has(&self, address: Ip) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&address)
     }
 
     /// Those that have been sending for at least this long, sorted.

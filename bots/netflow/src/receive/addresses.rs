@@ -27,6 +27,14 @@ pub enum AddressError {
     /// The same address twice.
     #[error("{0} is there twice")]
     Twice(SocketAddr),
+    /// Of two addresses one is part of the other; the kernel gives only one of them to a program.
+    #[error("{all} receives what is sent to {one} already: leave {one} out")]
+    Overlap {
+        /// The one that is more.
+        all: SocketAddr,
+        /// The one that is part of it.
+        one: SocketAddr,
+    },
 }
 
 /// Reads a list such as `[::]:2055, 10.0.0.1:6343`. A port alone, with or without a colon, stands for all addresses,
@@ -39,15 +47,31 @@ pub enum AddressError {
 /// assert_eq!(addresses("router:2055").unwrap_err().to_string(), "\"router\" is no IP address: names are not looked up");
 /// ```
 pub fn addresses(text: &str) -> Result<Vec<SocketAddr>, AddressError> {
-    let mut all = Vec::new();
+    let mut all: Vec<SocketAddr> = Vec::new();
     for part in text.split(',') {
         let address = address(part.trim())?;
-        if address.port() != 0 && all.contains(&address) {
-            return Err(AddressError::Twice(address));
+        for other in all.iter().filter(|other| other.port() == address.port() && address.port() != 0) {
+            if *other == address {
+                return Err(AddressError::Twice(address));
+            } else if includes(*other, address) {
+                return Err(AddressError::Overlap { all: *other, one: address });
+            } else if includes(address, *other) {
+                return Err(AddressError::Overlap { all: address, one: *other });
+            }
         }
         all.push(address);
     }
     Ok(all)
+}
+
+/// Whether what is sent to `one`, at the same port, arrives at `all`: `[::]` stands for IPv4 too.
+fn includes(all: SocketAddr, one: SocketAddr) -> bool {
+    let one = one.ip().to_canonical();
+    match all.ip().to_canonical() {
+        IpAddr::V6(all) if all.is_unspecified() => true,
+        IpAddr::V4(all) if all.is_unspecified() => one.is_ipv4(),
+        all => all == one,
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, AddressError> {
@@ -94,6 +118,7 @@ fn port(digits: &str) -> Result<u16, AddressError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receive::{ListenOptions, Listener};
 
     fn read(text: &str) -> Vec<String> {
         addresses(text).unwrap().iter().map(ToString::to_string).collect()
@@ -111,6 +136,50 @@ mod tests {
         assert_eq!(read("9995"), ["[::]:9995"]);
         assert_eq!(read(" 2055 ,0.0.0.0:6343, [::1]:0"), ["[::]:2055", "0.0.0.0:6343", "[::1]:0"]);
         assert_eq!(read("0,0"), ["[::]:0", "[::]:0"]);
+    }
+
+    /// `check` said that the bot can work, and the bot ended: "taken by another program", which was itself.
+    #[test]
+    fn addresses_of_which_the_kernel_gives_only_one_are_refused() {
+        for (text, all, one) in [
+            ("0.0.0.0:2055,[::]:2055", "[::]:2055", "0.0.0.0:2055"),
+            ("2055,10.0.0.1:2055", "[::]:2055", "10.0.0.1:2055"),
+            ("[::1]:2055,:2055", "[::]:2055", "[::1]:2055"),
+            ("10.0.0.1:6343,0.0.0.0:2055,10.0.0.1:2055", "0.0.0.0:2055", "10.0.0.1:2055"),
+            ("0.0.0.0:2055,[::ffff:10.0.0.1]:2055", "0.0.0.0:2055", "[::ffff:10.0.0.1]:2055"),
+        ] {
+            let words = format!("{all} receives what is sent to {one} already: leave {one} out");
+            assert_eq!(refused(text), words);
+        }
+        for fine in [
+            "0.0.0.0:2055,[::1]:2055",
+            "10.0.0.1:2055,10.0.0.2:2055",
+            "[::]:2055,0.0.0.0:6343",
+            "0,0.0.0.0:0",
+        ] {
+            assert_eq!(read(fine).len(), fine.split(',').count());
+        }
+    }
+
+    /// What is refused here is what the kernel refuses, so that nobody is kept from what would work.
+    #[test]
+    fn the_kernel_agrees() {
+        let hosts = ["0.0.0.0", "[::]", "127.0.0.1", "127.0.0.2", "[::1]"];
+        if std::net::UdpSocket::bind("[::1]:0").is_err() {
+            // Nothing to compare with: this kernel has no IPv6.
+            return;
+        }
+        let agrees = |one, other| {
+            let options = ListenOptions::default();
+            let first = Listener::bind(format!("{one}:0").parse().unwrap(), &options).unwrap();
+            let other = format!("{other}:{}", first.local_addr().port());
+            let both = Listener::bind(other.parse().unwrap(), &options).is_ok();
+            addresses(&format!("{}, {other}", first.local_addr())).is_ok() == both
+        };
+        for (one, other) in hosts.iter().flat_map(|one| hosts.map(|other| (one, other))) {
+            // Another test may have the port at the other address.
+            assert!((0..5).any(|_| agrees(one, other)), "{one} and {other}");
+        }
     }
 
     #[test]

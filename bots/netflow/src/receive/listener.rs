@@ -22,14 +22,11 @@ const LONGEST_NAP: Duration = Duration::from_millis(10);
 pub struct ListenOptions {
     /// Bytes that the kernel is asked to keep for us. [`DEFAULT_RECEIVE_BUFFER`].
     pub receive_buffer: usize,
-    /// Whether several sockets share the address. The kernel gives each of them some of the exporters, and always the
-    /// same ones.
-    pub shared: bool,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { receive_buffer: DEFAULT_RECEIVE_BUFFER, shared: false }
+        Self { receive_buffer: DEFAULT_RECEIVE_BUFFER }
     }
 }
 
@@ -38,13 +35,6 @@ impl ListenOptions {
     #[must_use]
     pub fn with_receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = bytes;
-        self
-    }
-
-    /// Several sockets will share the address.
-    #[must_use]
-    pub fn with_shared(mut self, shared: bool) -> Self {
-        self.shared = shared;
         self
     }
 }
@@ -99,23 +89,53 @@ impl Listener {
     /// without IPv6.
     pub fn bind(address: SocketAddr, options: &ListenOptions) -> Result<Self, ListenError> {
         let wants_all = address.is_ipv6() && address.ip().is_unspecified();
-        match Self::open(address, options) {
+        match Self::open(address, options, false) {
             Err(ListenError::NoIpv6(_)) if wants_all => {
                 let all = (Ipv4Addr::UNSPECIFIED, address.port()).into();
-                Self::open(all, options).map(|listener| Self { without_ipv6: true, ..listener })
+                Self::open(all, options, false).map(|listener| Self { without_ipv6: true, ..listener })
             }
             other => other,
         }
     }
 
-    fn open(address: SocketAddr, options: &ListenOptions) -> Result<Self, ListenError> {
+    /// Opens so many sockets there, at least one. The kernel gives each of them some of the exporters, and always the
+    /// same ones.
+    ///
+    /// ```
+    /// use grafolean_netflow_bot::receive::{Listener, ListenOptions};
+    /// let options = ListenOptions::default();
+    /// let all = Listener::bind_several("127.0.0.1:0".parse().unwrap(), 3, &options).unwrap();
+    /// assert_eq!(all.len(), 3);
+    /// assert!(Listener::bind_several(all[0].local_addr(), 3, &options).is_err(), "they are taken");
+    /// ```
+    pub fn bind_several(
+        address: SocketAddr,
+        sockets: usize,
+        options: &ListenOptions,
+    ) -> Result<Vec<Self>, ListenError> {
+        // The first one finds out whether somebody else has the port: to sockets that share it the kernel would add
+        // those of another process, which would then get some of the exporters. Only then it is shared.
+        let first = Self::bind(address, options)?;
+        let address = first.address;
+        let mut all = vec![first];
+        if sockets > 1 {
+            let shared = all[0].socket.set_reuse_port(true);
+            shared.map_err(|source| ListenError::Other { address, source })?;
+        }
+        for _ in 1..sockets {
+            all.push(Self::open(address, options, true)?);
+        }
+        Ok(all)
+    }
+
+    fn open(address: SocketAddr, options: &ListenOptions, shared: bool) -> Result<Self, ListenError> {
         let asked = options.receive_buffer;
         let open = || {
             let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
             if address.is_ipv6() {
                 socket.set_only_v6(!address.ip().is_unspecified())?;
             }
-            if options.shared {
+            if shared {
                 socket.set_reuse_port(true)?;
             }
             // Before it is bound, so that nothing is lost from the first datagram on. A smaller buffer than asked for
@@ -233,11 +253,37 @@ mod tests {
     }
 
     #[test]
-    fn sockets_that_share_an_address_do_so() {
-        let options = ListenOptions::default().with_shared(true);
-        let first = Listener::bind("127.0.0.1:0".parse().unwrap(), &options).unwrap();
-        let second = Listener::bind(first.local_addr(), &options).unwrap();
-        assert_eq!(first.local_addr(), second.local_addr());
+    fn sockets_that_share_an_address_each_get_some_of_the_exporters() {
+        let options = ListenOptions::default();
+        let all = Listener::bind_several("127.0.0.1:0".parse().unwrap(), 2, &options).unwrap();
+        let [one, other] = &all[..] else { panic!("{all:?}") };
+        assert_eq!(one.local_addr(), other.local_addr());
+        for listener in &all {
+            listener.socket.set_nonblocking(true).unwrap();
+        }
+        let mut received = [0; 2];
+        // As many ports as it takes.
+        for _ in 0..64 {
+            let exporter = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            exporter.send_to(b"flows", one.local_addr()).unwrap();
+        }
+        for (listener, count) in all.iter().zip(&mut received) {
+            while listener.socket.recv(&mut [std::mem::MaybeUninit::uninit(); 8]).is_ok() {
+                *count += 1;
+            }
+        }
+        assert!(received[0] + received[1] == 64 && !received.contains(&0), "{received:?}");
+    }
+
+    /// The kernel lets the sockets of two processes share a port, if both want to, and gives each half of the exporters.
+    #[test]
+    fn a_port_that_sockets_share_is_taken_for_everybody_else() {
+        let options = ListenOptions::default();
+        let first = Listener::bind_several("127.0.0.1:0".parse().unwrap(), 2, &options).unwrap();
+        for sockets in [1, 2] {
+            let second = Listener::bind_several(first[0].local_addr(), sockets, &options);
+            assert!(matches!(second, Err(ListenError::Taken(_))), "{second:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,44 @@ fn a_port_that_is_taken_is_named_with_the_way_to_find_by_whom() {
     assert!(ended.stdout.contains("by this bot's service?"), "{}", ended.stdout);
 }
 
+/// A port that nobody has for now.
+fn free_port() -> u16 {
+    UdpSocket::bind("[::]:0").or_else(|_| UdpSocket::bind("0.0.0.0:0")).unwrap().local_addr().unwrap().port()
+}
+
+/// `check` said "the bot can work" of them, and the bot that another program had the port.
+#[test]
+fn addresses_that_are_part_of_one_another_are_refused_by_the_bot_and_by_its_check() {
+    let scene = Scene::new();
+    let port = free_port();
+    let both = |arguments| scene.bot(arguments).env("NETFLOW_LISTEN", format!("0.0.0.0:{port},[::]:{port}"));
+    let said =
+        format!("[::]:{port} receives what is sent to 0.0.0.0:{port} already: leave 0.0.0.0:{port} out");
+    let ended = both(&[]).run().with(78);
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    let ended = both(&["check"]).run().with(1);
+    assert!(ended.stdout.contains(&said), "{}", ended.stdout);
+}
+
+/// The kernel gave each of them half of the exporters, and nobody was told.
+#[test]
+fn a_second_bot_with_several_threads_does_not_take_half_of_the_exporters() {
+    let scene = Scene::new();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let bot = |arguments: &[&str], threads| {
+        scene.bot(arguments).env("NETFLOW_LISTEN", &listen).env("NETFLOW_THREADS", threads)
+    };
+    let first = bot(&[], "2").start();
+    first.line("flows are received at ");
+    for threads in ["1", "2"] {
+        let ended = bot(&[], threads).run().with(78);
+        assert!(ended.stderr.contains(&format!("{listen} is taken by another program")), "{}", ended.stderr);
+        let ended = bot(&["check"], threads).run();
+        assert!(ended.stdout.contains("by this bot's service?"), "{}", ended.stdout);
+    }
+    first.terminated().with(0);
+}
+
 #[test]
 fn raw_flows_need_a_place() {
     let scene = Scene::new();

@@ -41,7 +41,7 @@ fn egress_is_not_derived_in_a_minute_in_which_the_exporter_tells_of_it() {
 }
 
 #[test]
-fn an_exporter_that_ever_told_of_its_egress_has_none_derived_and_others_do() {
+fn an_exporter_that_lately_told_of_its_egress_has_none_derived_and_others_do() {
     let mut windows = windows();
     windows.merge(slice(60, &[egress(flow("10.0.0.9", "10.0.0.8"))]));
     let mut later = slice(120, &[flow("10.0.0.1", "10.0.0.2")]);
@@ -58,6 +58,34 @@ fn an_exporter_that_ever_told_of_its_egress_has_none_derived_and_others_do() {
     assert_eq!(quarter[0].egress.connections, [((ip("10.0.0.9"), ip("10.0.0.8")), bytes(1_000, 2))]);
     assert_eq!(quarter[0].ingress.connections, [((ip("10.0.0.1"), ip("10.0.0.2")), bytes(1_000, 2))]);
     assert_eq!((quarter[1].ingress.totals.bytes, quarter[1].egress.totals.bytes), (1_000, 1_000));
+}
+
+/// One record in another's name ended an exporter's egress for ever, over restarts.
+#[test]
+fn an_hour_after_its_last_egress_record_an_exporters_egress_is_derived_again() {
+    let mut windows = windows();
+    windows.merge(slice(0, &[egress(flow("10.0.0.9", "10.0.0.8"))]));
+    let mut kept = std::collections::BTreeMap::new();
+    for minute in 1..=61 {
+        windows.merge(slice(minute * 60, &[flow("10.0.0.1", "10.0.0.2")]));
+        let reports = windows.close(at((minute + 1) * 60));
+        let closed = reports
+            .iter()
+            .filter(|report| report.level == Level::Minute && report.end == at((minute + 1) * 60));
+        let derived: u64 = closed.map(|report| report.exporters[0].egress.totals.bytes).sum();
+        assert_eq!(derived, if minute < 60 { 0 } else { 1_000 }, "minute {minute}");
+        for (key, value) in windows.changes() {
+            match value {
+                Some(value) => kept.insert(key, value),
+                None => kept.remove(&key),
+            };
+        }
+        if minute == 30 {
+            windows = self::windows();
+            let restored = windows.restore(kept.iter().map(|(key, value)| (&**key, &**value)));
+            assert!(restored.is_empty(), "{restored:?}");
+        }
+    }
 }
 
 #[test]

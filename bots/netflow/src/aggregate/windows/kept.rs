@@ -1,10 +1,13 @@
 //! What is handed out to be kept, and taken up again.
 
+use grafoleancollector::Timestamp;
+
 use super::super::bytes::Reader;
 use super::super::keep::{Kept, VERSION};
 use super::super::report_codec::{put_exporter_key, take_exporter_key};
 use super::{Derived, Level, Long, MOST_SENDERS, Store, Windows, place};
 
+const ENDED: u8 = 0;
 const SENDERS: u8 = 1;
 const LONG: u8 = 2;
 const MINUTE: u8 = 3;
@@ -13,6 +16,8 @@ const SLICE: u8 = 4;
 /// What a key names. Keys sort in the order in which they are to be written: a longer window before what it replaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Name {
+    /// When the last closed minute ended.
+    Ended,
     Senders,
     Slice(u64),
     Minute(u64),
@@ -23,6 +28,7 @@ impl Name {
     fn key(self) -> Vec<u8> {
         let mut key = vec![VERSION];
         match self {
+            Self::Ended => key.push(ENDED),
             Self::Senders => key.push(SENDERS),
             Self::Slice(number) => {
                 key.push(SLICE);
@@ -40,6 +46,7 @@ impl Name {
     fn from_key(key: &[u8]) -> Option<Self> {
         let mut from = Reader(key.strip_prefix(&[VERSION])?);
         let name = match from.byte()? {
+            ENDED => Self::Ended,
             SENDERS => Self::Senders,
             SLICE => Self::Slice(u64::from_be_bytes(from.array()?)),
             MINUTE => Self::Minute(u64::from_be_bytes(from.array()?)),
@@ -69,7 +76,10 @@ impl Windows {
 
     pub(super) fn keep_senders(&mut self) {
         let mut written = vec![VERSION];
-        self.senders.iter().for_each(|sender| put_exporter_key(&mut written, sender));
+        for (sender, last) in &self.senders {
+            put_exporter_key(&mut written, sender);
+            written.extend(last.as_micros().to_le_bytes());
+        }
         self.changes.insert(Name::Senders.key(), Some(written));
     }
 
@@ -78,7 +88,11 @@ impl Windows {
         match level {
             Level::Minute => {
                 let number = window.covers;
+                let ended = Level::Minute.end(window.begin).as_micros().to_le_bytes();
+                self.changes.insert(Name::Ended.key(), Some([&[VERSION], ended.as_slice()].concat()));
                 let written = window.encode(self.options.kept_minute_bytes);
+                window.store.clear();
+                self.spare = Some(window.store);
                 self.kept_minutes.push(number);
                 self.changes.insert(Name::Minute(number).key(), Some(written));
                 for slice in std::mem::take(&mut self.kept_slices) {
@@ -121,10 +135,11 @@ impl Windows {
                 None => unreadable.push(key.to_vec()),
             }
         }
-        // Senders first, then the longest windows, then minutes and slices in their order.
+        // Senders and the end of the last minute first, then the longest windows, then minutes and slices in their order.
         found.sort_unstable_by_key(|(name, _)| name.key());
         for (name, value) in found {
             let read = match name {
+                Name::Ended => self.restore_ended(value),
                 Name::Senders => self.restore_senders(value),
                 Name::Long(_) | Name::Minute(_) | Name::Slice(_) => self.restore_window(name, value),
             };
@@ -135,11 +150,18 @@ impl Windows {
         unreadable
     }
 
+    fn restore_ended(&mut self, value: &[u8]) -> Option<()> {
+        let mut from = Reader(value.strip_prefix(&[VERSION])?);
+        let ended = i64::from_le_bytes(from.array()?);
+        from.is_done().then(|| self.after = Some(Timestamp::from_micros(ended)))
+    }
+
     fn restore_senders(&mut self, value: &[u8]) -> Option<()> {
         let mut from = Reader(value.strip_prefix(&[VERSION])?);
         let mut senders = Vec::new();
         while !from.is_done() {
-            senders.push(take_exporter_key(&mut from)?);
+            let sender = take_exporter_key(&mut from)?;
+            senders.push((sender, Timestamp::from_micros(i64::from_le_bytes(from.array()?))));
         }
         self.senders.extend(senders.into_iter().take(MOST_SENDERS));
         Some(())
@@ -154,7 +176,7 @@ impl Windows {
         }
         self.last_slice = window.covers;
         match name {
-            Name::Senders => {}
+            Name::Ended | Name::Senders => {}
             // All of it was told.
             Name::Long(_) if window.store.is_empty() => {}
             Name::Long(level) => {
@@ -162,18 +184,13 @@ impl Windows {
             }
             Name::Minute(number) => {
                 self.after = Some(Level::Minute.end(window.begin));
-                self.remember_senders(&window.store);
+                self.remember_senders(&window.store, window.begin);
                 self.kept_minutes.push(number);
                 self.fold(Level::QuarterHour, Level::Minute, &window);
             }
             Name::Slice(number) => {
                 self.kept_slices.push(number);
-                let budget = self.options.minute_bytes;
-                let minute = self.minute.get_or_insert_with(|| Kept {
-                    begin: window.begin,
-                    covers: number,
-                    store: Store::new(budget),
-                });
+                let minute = self.open_minute_at(window.begin);
                 minute.covers = number;
                 minute.store.absorb(&window.store, Derived::Stays);
             }
