@@ -40,40 +40,29 @@ use crate::flow::Ip;
 /// ```
 #[derive(Debug, Default)]
 pub struct Books {
-    exporters: Mutex<HashMap<Ip, Entry>>,
+    exporters: Mutex<HashMap<Ip, Arc<ExporterBooks>>>,
     /// The sums of exporters that are not remembered any more.
     gone: ExporterBooks,
     /// Datagrams of sources for which there is no room.
     pub refused: Counter,
 }
 
-#[derive(Debug)]
-struct Entry {
-    books: Arc<ExporterBooks>,
-    /// How many decoders write in them.
-    decoders: usize,
-}
-
 impl Books {
     /// The books of one exporter, for a decoder, which gives them back with [`Books::close`].
     pub(crate) fn open(&self, address: Ip) -> Arc<ExporterBooks> {
         let mut exporters = self.exporters.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = exporters
-            .entry(address)
-            .or_insert_with(|| Entry { books: Arc::new(ExporterBooks::new(address)), decoders: 0 });
-        entry.decoders += 1;
-        Arc::clone(&entry.books)
+        let books = exporters.entry(address).or_insert_with(|| Arc::new(ExporterBooks::new(address)));
+        books.opened();
+        Arc::clone(books)
     }
 
     /// A decoder does not remember the exporter any more.
     pub(crate) fn close(&self, address: Ip) {
         let mut exporters = self.exporters.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = exporters.get_mut(&address) else { return };
-        entry.decoders = entry.decoders.saturating_sub(1);
-        if entry.decoders == 0
-            && let Some(entry) = exporters.remove(&address)
+        if exporters.get(&address).is_some_and(|books| books.closed())
+            && let Some(books) = exporters.remove(&address)
         {
-            self.gone.add(&entry.books);
+            self.gone.add(&books);
         }
     }
 
@@ -81,14 +70,14 @@ impl Books {
     #[must_use]
     pub fn of(&self, address: Ip) -> Option<Arc<ExporterBooks>> {
         let exporters = self.exporters.lock().unwrap_or_else(PoisonError::into_inner);
-        exporters.get(&address).map(|entry| Arc::clone(&entry.books))
+        exporters.get(&address).map(Arc::clone)
     }
 
     /// All exporters that are remembered, by address.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<ExporterBooks>> {
         let exporters = self.exporters.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = exporters.values().map(|entry| Arc::clone(&entry.books)).collect();
+        let mut all: Vec<_> = exporters.values().map(Arc::clone).collect();
         drop(exporters);
         all.sort_unstable_by_key(|books| books.address());
         all

@@ -5,12 +5,12 @@
 #[path = "support/packets.rs"]
 mod packets;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use grafolean_netflow_bot::books::{Books, ExporterBooks, Malformed, RateOrigin};
-use grafolean_netflow_bot::decode::{Decoder, Limits};
+use grafolean_netflow_bot::decode::{Decoder, Kept, Limits};
 use grafolean_netflow_bot::{Direction, Event, Flow, Has, Ip, Origin, Version};
 use grafoleancollector::Timestamp;
 use grafoleancollector::telemetry::MetricsText;
@@ -42,6 +42,16 @@ impl Bench {
         Self { decoder, books, now: Timestamp::from_secs(EXPORT.into()), runs: Vec::new() }
     }
 
+    /// The next life, which begins with what this one has kept.
+    fn restarted(&mut self, known: &[Ip]) -> Self {
+        let kept: BTreeMap<_, _> =
+            self.decoder.changes().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        let mut next = Self::with(|decoder| decoder.with_kept(take_up(&kept, self.now)));
+        next.now = self.now;
+        next.decoder.set_known(Arc::new(known.iter().copied().collect()));
+        next
+    }
+
     /// The flows of a datagram.
     fn flows_from(&mut self, source: Ip, datagram: &[u8]) -> Vec<Flow> {
         let Self { decoder, runs, now, .. } = self;
@@ -66,7 +76,11 @@ impl Bench {
     }
 
     fn later(&mut self, seconds: u64) {
-        self.now = self.now.plus(Duration::from_secs(seconds));
+        let end = self.now.plus(Duration::from_secs(seconds));
+        while self.now < end {
+            self.now = self.now.plus(Duration::from_secs(1_800)).min(end);
+            self.decoder.tick(self.now);
+        }
     }
 
     fn of(&self, address: Ip) -> Arc<ExporterBooks> {
@@ -76,6 +90,12 @@ impl Bench {
     fn malformed(&self, why: Malformed) -> u64 {
         self.of(ROUTER).malformed(why).get()
     }
+}
+
+fn take_up(kept: &BTreeMap<Vec<u8>, Vec<u8>>, now: Timestamp) -> Arc<Kept> {
+    let (kept, unusable) = Kept::read(kept.iter().map(|(key, value)| (&key[..], &value[..])), now);
+    assert!(unusable.unreadable.is_empty() && unusable.too_old.is_empty(), "{unusable:?}");
+    Arc::new(kept)
 }
 
 fn numbers(numbers: &[u32]) -> Vec<u8> {
@@ -292,6 +312,7 @@ fn rates_of_nobody_are_refused_and_counted() {
 #[test]
 fn names_of_interfaces_are_remembered() {
     let mut bench = Bench::new();
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
     let options = v9_options(512, &[field(2, 4)], &[field(82, 8), field(83, 6)]);
     let data = [&numbers(&[7])[..], b"Gi0/1\0\0\0uplink"].concat();
     bench.flows(&v9(1, 0, &[set(1, &options), set(512, &data)]));
@@ -547,6 +568,7 @@ fn templates_that_cannot_be_are_refused() {
 #[test]
 fn a_million_templates_of_one_exporter_take_little_memory_and_do_not_harm_those_of_others() {
     let mut bench = Bench::new();
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
     bench.flows_from(OTHER, &v9(1, 0, &[set(0, &template(256, &FIELDS))]));
     for domain in 0..40 {
         for chunk in (256..=u16::MAX).collect::<Vec<_>>().chunks(1_000) {
@@ -586,7 +608,7 @@ fn a_hundred_thousand_spoofed_sources_do_not_drive_out_a_known_one() {
 fn limits_hold_for_streams_too() {
     let limits = |decoder: Decoder| {
         let mut limits = Limits::default();
-        limits.streams = 2;
+        limits.streams_of_unknown = 2;
         decoder.with_limits(limits)
     };
     let mut bench = Bench::with(limits);
@@ -613,8 +635,9 @@ fn the_clock_of_an_exporter_is_compared_with_ours() {
 #[test]
 fn a_decoder_goes_on_where_another_ended() {
     let mut bench = Bench::new();
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
     let options = v9_options(512, &[field(2, 4)], &[field(82, 4), field(34, 4)]);
-    let data = [&numbers(&[7])[..], b"eth0", &numbers(&[100])].concat();
+    let data = [&numbers(&[3])[..], b"eth0", &numbers(&[100])].concat();
     let sets = [set(0, &template(256, &FIELDS)), set(1, &options), set(512, &data)];
     bench.flows(&v9(1, 41, &sets));
     let kept = bench.decoder.changes();
@@ -622,15 +645,15 @@ fn a_decoder_goes_on_where_another_ended() {
     bench.flows(&v9(1, 42, &sets));
     assert_eq!(bench.decoder.changes().len(), 1, "only the sequence is");
 
-    let mut next = Bench::new();
-    let kept: Vec<_> = kept.into_iter().map(|(key, value)| (key, value.unwrap())).collect();
-    let unread = next.decoder.restore(kept.iter().map(|(key, value)| (&key[..], &value[..])));
-    assert!(unread.is_empty());
-    assert!(next.decoder.changes().is_empty(), "it is kept already");
+    let kept = kept.into_iter().map(|(key, value)| (key, value.unwrap())).collect();
+    let mut next = Bench::with(|decoder| decoder.with_kept(take_up(&kept, bench.now)));
+    next.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+    assert!(next.books.list().is_empty(), "nothing has come yet");
     let flow = next.flows(&v9(1, 44, &[set(256, &record(5))]))[0];
     assert_eq!((flow.bytes, flow.sampling), (5, 100));
     let books = next.of(ROUTER);
-    assert_eq!(&*books.interfaces()[&7].name, "eth0");
+    assert_eq!(&*books.interfaces()[&3].name, "eth0");
+    assert_eq!(next.decoder.changes().len(), 1, "the sequence: the others are kept already");
     for n in 45..100 {
         next.flows(&v9(1, n, &[set(256, &record(5))]));
     }
@@ -641,13 +664,14 @@ fn a_decoder_goes_on_where_another_ended() {
 fn a_template_that_several_decoders_took_up_is_counted_where_it_is_used() {
     let mut bench = Bench::new();
     bench.flows(&v9(1, 0, &[set(0, &[template(256, &FIELDS), template(257, &FIELDS)].concat())]));
-    let kept: Vec<_> =
-        bench.decoder.changes().into_iter().filter_map(|(k, value)| Some((k, value?))).collect();
-    let mut one = Bench::new();
-    let mut others = [(); 3].map(|()| Decoder::new(Arc::clone(&one.books)));
-    for decoder in others.iter_mut().chain([&mut one.decoder]) {
-        assert!(decoder.restore(kept.iter().map(|(key, value)| (&key[..], &value[..]))).is_empty());
+    let kept = bench.decoder.changes().into_iter().filter_map(|(k, value)| Some((k, value?))).collect();
+    let kept = take_up(&kept, bench.now);
+    let mut one = Bench::with(|decoder| decoder.with_kept(Arc::clone(&kept)));
+    let mut others = [(); 3].map(|()| Decoder::new(Arc::clone(&one.books)).with_kept(Arc::clone(&kept)));
+    for decoder in &mut others {
+        decoder.datagram(one.now, ROUTER, &v5(0, 1, 1, 0), &mut |_, _| {});
     }
+    one.flows(&v5(0, 1, 1, 0));
     assert_eq!(one.of(ROUTER).templates.get(), 0);
     one.flows(&v9(1, 1, &[set(256, &record(5)), set(256, &record(6))]));
     assert_eq!(one.of(ROUTER).templates.get(), 1, "records were read with it");
@@ -703,4 +727,345 @@ fn datagrams_of_sflow_are_counted_with_the_others() {
     let sflow = books.version(Version::Sflow);
     assert_eq!((sflow.flows.get(), sflow.octets.get(), sflow.lost.get()), (99, 99 * 1_500, 1));
     assert_eq!(books.sampling().origin, RateOrigin::Header);
+}
+
+/// Of which kinds something is kept of an exporter.
+fn kinds(kept: &BTreeMap<Vec<u8>, Vec<u8>>, exporter: Ip) -> String {
+    kept.keys().filter(|key| key[2..18] == exporter.octets()).map(|key| key[0] as char).collect()
+}
+
+#[test]
+fn a_socket_that_never_hears_of_an_exporter_does_not_touch_what_another_keeps_of_it() {
+    let known = Arc::new(HashSet::from([ROUTER]));
+    let rate = v9_options(512, &[field(1, 4)], &[field(34, 4)]);
+    let tell = |sequence| {
+        let sets = [set(0, &template(256, &FIELDS)), set(1, &rate), set(512, &numbers(&[0, 1_000]))];
+        v9(1, sequence, &sets)
+    };
+    let mut first = Bench::new();
+    first.decoder.set_known(Arc::clone(&known));
+    first.flows(&tell(0));
+    let mut kept = BTreeMap::new();
+    let keep = |decoder: &mut Decoder, kept: &mut BTreeMap<_, _>| {
+        for (key, value) in decoder.changes() {
+            match value {
+                Some(value) => kept.insert(key, value),
+                None => kept.remove(&key),
+            };
+        }
+    };
+    keep(&mut first.decoder, &mut kept);
+    assert_eq!(kinds(&kept, ROUTER), "ostt");
+
+    let books = Arc::new(Books::default());
+    let shared = take_up(&kept, first.now);
+    let mut shards: Vec<_> = (0..2)
+        .map(|_| {
+            let mut decoder = Decoder::new(Arc::clone(&books)).with_kept(Arc::clone(&shared));
+            decoder.set_known(Arc::clone(&known));
+            decoder
+        })
+        .collect();
+    let mut now = first.now;
+    for n in 0..170 {
+        now = now.plus(Duration::from_secs(600));
+        shards[0].datagram(now, ROUTER, &tell(1 + n), &mut |_, _| {});
+        shards[1].datagram(now, OTHER, &v5(n, 1, 1, 0), &mut |_, _| {});
+        for decoder in &mut shards {
+            keep(decoder, &mut kept);
+        }
+    }
+    assert_eq!(books.of(ROUTER).unwrap().templates.get(), 2);
+    assert_eq!(kinds(&kept, ROUTER), "ostt", "28 hours later");
+
+    let mut next = Bench::with(|decoder| decoder.with_kept(take_up(&kept, now)));
+    next.now = now;
+    assert_eq!(next.flows(&v9(1, 171, &[set(256, &record(1))]))[0].sampling, 1_000);
+}
+
+#[test]
+fn an_exporter_that_has_moved_to_another_socket_keeps_what_is_known_of_it() {
+    let books = Arc::new(Books::default());
+    let mut shards: Vec<_> = (0..2).map(|_| Decoder::new(Arc::clone(&books))).collect();
+    let learn = v9(1, 0, &[set(0, &template(256, &FIELDS))]);
+    let mut now = Timestamp::from_secs(EXPORT.into());
+    shards[0].datagram(now, ROUTER, &learn, &mut |_, _| {});
+    let mut removed = 0;
+    for _ in 0..30 {
+        now = now.plus(Duration::from_secs(3_600));
+        shards[1].datagram(now, ROUTER, &learn, &mut |_, _| {});
+        shards[0].datagram(now, OTHER, &v5(0, 1, 1, 0), &mut |_, _| {});
+        let changes = shards.iter_mut().flat_map(Decoder::changes);
+        removed += changes.filter(|(_, value)| value.is_none()).count();
+    }
+    assert_eq!(removed, 0);
+    assert_eq!(books.of(ROUTER).unwrap().templates.get(), 1, "the first has forgotten its own");
+}
+
+#[test]
+fn known_exporters_are_taken_up_after_a_flood_of_others_which_leave_no_sequences() {
+    let mut bench = Bench::new();
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+    for source in 0..5_000 {
+        bench.flows_from(Ip::v4(source), &v5(0, 1, 1, 0));
+    }
+    bench.flows(&v9(1, 0, &[set(0, &template(256, &FIELDS))]));
+    let mut next = bench.restarted(&[ROUTER]);
+    for source in 5_000..10_000 {
+        next.flows_from(Ip::v4(source), &v5(0, 1, 1, 0));
+    }
+    assert_eq!(next.octets(&v9(1, 1, &[set(256, &record(1))])), [1]);
+    let keys: Vec<_> =
+        next.decoder.changes().into_iter().map(|(key, _)| key[2..18] == ROUTER.octets()).collect();
+    assert_eq!(keys, [true], "the router's sequence, and nothing of the others");
+}
+
+#[test]
+fn what_finds_no_room_stays_where_it_is_kept() {
+    let mut bench = Bench::new();
+    let many: Vec<_> = (256..300).flat_map(|id| template(id, &FIELDS)).collect();
+    bench.flows(&v9(1, 0, &[set(0, &many)]));
+    let kept = bench.decoder.changes().into_iter().map(|(key, value)| (key, value.unwrap())).collect();
+    let mut next = Bench::with(|decoder| {
+        let mut limits = Limits::default();
+        limits.templates = 10;
+        decoder.with_limits(limits).with_kept(take_up(&kept, bench.now))
+    });
+    next.flows(&v5(0, 1, 1, 0));
+    assert!(next.decoder.changes().is_empty());
+}
+
+#[test]
+fn what_is_kept_goes_when_its_stream_has_been_silent_for_more_than_a_day() {
+    let mut bench = Bench::new();
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+    let rate = v9_options(512, &[field(1, 4)], &[field(34, 4)]);
+    bench.flows(&v9(1, 0, &[set(1, &rate), set(512, &numbers(&[0, 1_000]))]));
+    let mut kept: BTreeMap<_, _> =
+        bench.decoder.changes().into_iter().map(|(key, value)| (key, value.unwrap())).collect();
+    for n in 1..60 {
+        bench.later(1_800);
+        bench.flows(&v9(1, n, &[]));
+    }
+    kept.extend(bench.decoder.changes().into_iter().filter_map(|(key, value)| Some((key, value?))));
+    let too_old = |seconds: u64| {
+        let now = bench.now.plus(Duration::from_secs(seconds));
+        let (_, unusable) = Kept::read(kept.iter().map(|(key, value)| (&key[..], &value[..])), now);
+        assert!(unusable.unreadable.is_empty());
+        unusable.too_old.iter().map(|key| key[0] as char).collect::<String>()
+    };
+    assert_eq!(too_old(0), "t", "the rate was written long ago, but its stream lives");
+    assert_eq!(too_old(26 * 3_600), "ost");
+}
+
+#[test]
+fn an_exporter_that_an_entity_names_later_is_kept_from_then_on() {
+    let mut bench = Bench::new();
+    let rate = v9_options(512, &[field(1, 4)], &[field(34, 4)]);
+    bench.flows(&v9(1, 0, &[set(1, &rate), set(512, &numbers(&[0, 1_000]))]));
+    let kinds = |bench: &mut Bench| {
+        let changes = bench.decoder.changes();
+        changes.iter().map(|(key, value)| (key[0] as char, value.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&mut bench), [('t', true)]);
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+    assert_eq!(kinds(&mut bench), [('o', true), ('s', true)]);
+    bench.decoder.set_known(Arc::default());
+    assert_eq!(kinds(&mut bench), [('o', false), ('s', false)]);
+}
+
+/// A packet that names so many interfaces, each with as many bytes as are remembered.
+fn names(domain: u32, first: u32, count: u32) -> Vec<u8> {
+    let options = v9_options(512, &[field(1, 4)], &[field(10, 4), field(82, 64), field(83, 64)]);
+    let data: Vec<_> =
+        (first..first + count).flat_map(|index| [&numbers(&[0, index])[..], &[b'a'; 128]].concat()).collect();
+    v9(domain, 0, &[set(1, &options), set(512, &data)])
+}
+
+#[test]
+fn names_and_streams_have_bounds_and_those_of_strangers_narrow_ones() {
+    let mut bench = Bench::new();
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+    for domain in 0..80 {
+        for first in (0..1_200).step_by(400) {
+            bench.flows(&names(domain, domain * 1_200 + first, 400));
+            bench.flows_from(OTHER, &names(domain, domain * 1_200 + first, 400));
+        }
+    }
+    let (known, stranger) = (bench.of(ROUTER), bench.of(OTHER));
+    assert_eq!((known.streams.get(), stranger.streams.get()), (64, 4));
+    let remembered: usize =
+        known.interfaces().values().map(|name| 2 * (name.name.len() + name.description.len())).sum();
+    assert!((1 << 20..4 << 20).contains(&remembered), "{remembered} bytes of four million");
+    assert!(stranger.interfaces().is_empty());
+    let kept: usize =
+        bench.decoder.changes().iter().map(|(_, value)| value.as_ref().map_or(0, Vec::len)).sum();
+    assert!(kept < 4 << 20, "{kept}");
+    bench.later(3_600);
+    for domain in 100..164 {
+        bench.flows(&names(domain, 0, 1));
+    }
+    assert_eq!(known.interfaces().len(), 1, "the streams that had the others gave their places");
+    assert_eq!(bench.flows(&v9(163, 0, &[set(0, &template(256, &FIELDS)), set(256, &record(1))])).len(), 1);
+}
+
+#[test]
+fn a_flood_of_streams_takes_no_more_than_the_room_of_strangers() {
+    let mut limits = Limits::default();
+    limits.bytes_of_unknown = 100_000;
+    let mut bench = Bench::with(|decoder| decoder.with_limits(limits));
+    for source in 0..1_000 {
+        for engine in 0..64_u16 {
+            let mut packet = v5(0, 1, 1, 0);
+            packet[20..22].copy_from_slice(&engine.to_be_bytes());
+            assert_eq!(bench.flows_from(Ip::v4(source), &packet).len(), 1, "flows need no stream");
+        }
+    }
+    let streams: i64 = bench.books.list().iter().map(|books| books.streams.get()).sum();
+    assert!((100..300).contains(&streams), "{streams}");
+    assert!(bench.decoder.changes().is_empty());
+}
+
+#[test]
+fn a_source_that_names_an_entitys_exporter_is_known_but_only_so_many_are() {
+    let agent = Ip::v4(0x0a00_0007);
+    let mut limits = Limits::default();
+    limits.unknown_sources = 10;
+    limits.known_by_name = 3;
+    let mut bench = Bench::with(|decoder| decoder.with_limits(limits));
+    bench.decoder.set_known(Arc::new(HashSet::from([agent])));
+    let fields = [field(1, 4), field(130, 4)];
+    let sets = [set(2, &template(300, &fields)), set(300, &numbers(&[9, 0x0a00_0007]))];
+    let packet = ipfix(1, 0, &sets);
+    bench.flows(&packet);
+    assert!(bench.of(ROUTER).is_known());
+    assert!(bench.decoder.changes().iter().any(|(key, _)| key[0] == b's'), "more than templates is kept");
+    for source in 0..100 {
+        bench.flows_from(Ip::v4(source), &packet);
+    }
+    let known = |bench: &Bench| bench.books.list().iter().filter(|books| books.is_known()).count();
+    assert_eq!((known(&bench), bench.books.list().len()), (3, 13));
+    bench.later(1_000);
+    bench.flows_from(OTHER, &packet);
+    assert!(bench.of(OTHER).is_known(), "the others have been silent");
+    bench.decoder.set_known(Arc::default());
+    assert_eq!(known(&bench), 0);
+}
+
+#[test]
+fn metrics_show_the_exporters_of_entities_before_others() {
+    let mut bench = Bench::new();
+    bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+    bench.flows(&v5(0, 1, 1, 0));
+    for source in 1..=1_000 {
+        bench.flows_from(Ip::v4(source), &v5(0, 1, 1, 0));
+    }
+    let mut out = MetricsText::default();
+    bench.books.write_metrics(&mut out);
+    let lines = |name: &str| out.as_str().lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(lines("netflow_exporter_flows_total"), 51);
+    assert!(out.as_str().contains("netflow_exporter_flows_total{exporter=\"192.0.2.1\",version=\"v5\"} 1\n"));
+    assert!(out.as_str().contains("netflow_flows_total{version=\"v5\"} 1001\n"));
+}
+
+#[test]
+fn a_rate_that_is_said_of_one_interface_is_that_of_its_flows_only() {
+    let data = numbers(&[3, 10, 4, 1, 9, 1_000]);
+    for options in [
+        v9_options(512, &[field(2, 4)], &[field(34, 4)]),
+        v9_options(512, &[], &[field(10, 4), field(34, 4)]),
+        v9_options(512, &[], &[field(14, 4), field(50, 4)]),
+    ] {
+        let mut bench = Bench::new();
+        bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+        let fields = [field(10, 4), field(14, 4), field(61, 1), field(1, 4)];
+        bench.flows(&v9(1, 0, &[set(0, &template(256, &fields)), set(1, &options), set(512, &data)]));
+        let flow = |input: u32, output: u32, direction: u8| {
+            [&numbers(&[input, output])[..], &[direction], &numbers(&[100])].concat()
+        };
+        let flows = [flow(3, 9, 0), flow(9, 3, 0), flow(9, 3, 1), flow(7, 9, 0), flow(7, 8, 0)].concat();
+        let rates = |bench: &mut Bench| {
+            let flows = bench.flows(&v9(1, 1, &[set(256, &flows)]));
+            flows.iter().map(|flow| flow.sampling).collect::<Vec<_>>()
+        };
+        assert_eq!(rates(&mut bench), [10, 1_000, 10, 1_000, 0]);
+        assert_eq!(rates(&mut bench.restarted(&[ROUTER])), [10, 1_000, 10, 1_000, 0]);
+        let of_all =
+            [set(1, &v9_options(513, &[field(1, 4)], &[field(34, 4)])), set(513, &numbers(&[0, 50]))];
+        bench.flows(&v9(1, 2, &of_all));
+        assert_eq!(rates(&mut bench), [10, 1_000, 10, 1_000, 50]);
+    }
+}
+
+#[test]
+fn statistics_of_several_exporters_do_not_give_their_mediator_a_name() {
+    let reported = |options: Vec<u8>, data: &[u32]| {
+        let mut bench = Bench::new();
+        bench.decoder.set_known(Arc::new(HashSet::from([ROUTER])));
+        let sets = [set(3, &options), set(2, &template(256, &FIELDS)), set(512, &numbers(data))];
+        bench.flows(&ipfix(2, 0, &sets));
+        let name = |bench: &mut Bench| {
+            bench.flows(&ipfix(2, 1, &[set(256, &record(1))]));
+            bench.runs[0].0.reported
+        };
+        (name(&mut bench), name(&mut bench.restarted(&[ROUTER])))
+    };
+    let of_others = ipfix_options(512, 1, &[field(130, 4), field(41, 4)]);
+    assert_eq!(reported(of_others, &[77, 5]), (Ip::NONE, Ip::NONE), "whom it is of");
+    let who = || ipfix_options(512, 1, &[field(144, 4), field(130, 4)]);
+    assert_eq!(reported(who(), &[1, 77, 1, 77]), (Ip::v4(77), Ip::v4(77)));
+    assert_eq!(reported(who(), &[1, 77, 2, 78]), (Ip::NONE, Ip::NONE));
+}
+
+#[test]
+fn exporters_that_share_an_address_are_noticed_by_templates_that_turn_back_and_forth() {
+    let packet = |fields: &[Spec]| v9(1, 0, &[set(0, &template(256, fields))]);
+    let (one, other) = (packet(&FIELDS), packet(&FIELDS[..4]));
+    let mut bench = Bench::new();
+    for packet in [&one, &one, &other, &packet(&FIELDS[..3]), &packet(&FIELDS[..2]), &one, &other] {
+        bench.flows(packet);
+    }
+    assert!(!bench.of(ROUTER).is_mixed(), "an exporter that is being configured");
+    for seldom in [&one, &other, &one, &other, &one] {
+        bench.later(3 * 3_600);
+        bench.flows(seldom);
+    }
+    assert!(!bench.of(ROUTER).is_mixed());
+    for packet in [&other, &one, &other, &one] {
+        bench.later(1_800);
+        bench.flows(packet);
+    }
+    assert!(bench.of(ROUTER).is_mixed());
+}
+
+#[test]
+fn a_clock_that_is_set_makes_nothing_older() {
+    const DAY: i64 = 86_400_000_000;
+    let leap = |bench: &mut Bench, by: i64| bench.now = Timestamp::from_micros(bench.now.as_micros() + by);
+    for by in [400 * DAY, -400 * DAY] {
+        let mut bench = Bench::new();
+        bench.flows(&v9(1, 0, &[set(0, &template(256, &FIELDS))]));
+        let mut next = bench.restarted(&[]);
+        leap(&mut bench, by);
+        assert_eq!(bench.octets(&v9(1, 1, &[set(256, &record(1))])), [1]);
+        let mut after = bench.restarted(&[]);
+        assert_eq!(after.octets(&v9(1, 1, &[set(256, &record(1))])), [1], "it is kept with its new age");
+        bench.later(26 * 3_600);
+        assert!(bench.octets(&v9(1, 1, &[set(256, &record(1))])).is_empty(), "time passes as before");
+
+        next.flows_from(OTHER, &v5(0, 1, 1, 0));
+        leap(&mut next, by);
+        next.flows_from(OTHER, &v5(1, 1, 1, 0));
+        assert_eq!(next.octets(&v9(1, 1, &[set(256, &record(1))])), [1], "what was kept is no older either");
+    }
+}
+
+#[test]
+fn metrics_tell_who_said_the_sampling_rate() {
+    let mut bench = Bench::new();
+    bench.flows(&v5(0, 1, 1, 100));
+    let mut out = MetricsText::default();
+    bench.books.write_metrics(&mut out);
+    let line = "netflow_exporter_sampling_rate{exporter=\"192.0.2.1\",origin=\"header\"} 100\n";
+    assert!(out.as_str().contains(line));
 }

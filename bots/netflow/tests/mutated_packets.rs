@@ -14,14 +14,15 @@
 #[path = "support/mutation.rs"]
 mod mutation;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use grafolean_netflow_bot::Ip;
 use grafolean_netflow_bot::books::Books;
-use grafolean_netflow_bot::decode::{Decoder, Limits};
+use grafolean_netflow_bot::decode::{Decoder, Kept, Limits};
+use grafolean_netflow_bot::pcap::Capture;
 use grafoleancollector::Timestamp;
 use mutation::Random;
 
@@ -37,7 +38,7 @@ fn whatever_an_exporter_sends_twenty_million_times() {
     eprintln!("20,000,000 packets, of which {flows} flows came");
 }
 
-/// All packets that the captures have, templates first.
+/// All packets that the captures have, templates first, and datagrams of sFlow.
 fn seeds() -> Vec<Vec<u8>> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let mut files: Vec<_> = ["logstash-codec-netflow", "python-netflow"]
@@ -48,8 +49,24 @@ fn seeds() -> Vec<Vec<u8>> {
         .collect();
     files.sort();
     assert!(files.len() > 50);
-    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+    let mut seeds: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    let netflow = seeds.len();
+    let is_capture = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "pcap");
+    let captures = std::fs::read_dir(data.join("tcpdump")).unwrap().map(|file| file.unwrap().path());
+    let mut captures: Vec<_> = captures.filter(is_capture).collect();
+    captures.sort();
+    for capture in captures {
+        let mut capture = Capture::open(&capture).unwrap();
+        while let Some(datagram) = capture.datagram().unwrap() {
+            seeds.push(datagram.payload.to_vec());
+        }
+    }
+    assert!(seeds.len() > netflow + 10);
+    seeds
 }
+
+/// So many of the sources are known.
+const KNOWN: u32 = 3;
 
 /// Decodes so many packets. Returns how many flows came of them.
 fn mutate_and_decode(packets: u64) -> u64 {
@@ -63,6 +80,7 @@ fn mutate_and_decode(packets: u64) -> u64 {
             limits.templates = 64;
             limits.bytes_of_unknown = 4 << 20;
             let mut decoder = Decoder::new(Arc::clone(&books)).with_limits(limits);
+            decoder.set_known(Arc::new((0..KNOWN).map(Ip::v4).collect()));
             let mut now = Timestamp::from_secs(1_700_000_000);
             let mut flows = 0;
             let mut kept = std::collections::BTreeMap::new();
@@ -82,15 +100,22 @@ fn mutate_and_decode(packets: u64) -> u64 {
                         };
                     }
                     let templates: i64 = books.list().iter().map(|books| books.templates.get()).sum();
-                    assert!((0..=16 * 64 * 64).contains(&templates), "{templates}");
+                    assert!((0..=(16 * 4 + i64::from(KNOWN) * 64) * 64).contains(&templates), "{templates}");
+                    let streams: i64 = books.list().iter().map(|books| books.streams.get()).sum();
+                    assert!((0..=16 * 4 + i64::from(KNOWN) * 64).contains(&streams), "{streams}");
+                    for exporter in books.list() {
+                        let names = exporter.interfaces();
+                        let text: usize =
+                            names.values().map(|name| name.name.len() + name.description.len()).sum();
+                        assert!(text < 1 << 20 && (names.is_empty() || exporter.is_known()), "{text}");
+                    }
                     let bytes: usize = kept.iter().map(|(key, value)| key.len() + value.len()).sum();
                     assert!(bytes < 16 << 20, "{bytes} bytes are kept");
                 }
             }
             // All that was kept can be taken up again.
-            let mut next = Decoder::new(Arc::default()).with_limits(limits);
-            let unread = next.restore(kept.iter().map(|(key, value)| (&key[..], &value[..])));
-            assert!(unread.is_empty(), "{} of {}", unread.len(), kept.len());
+            let (_, unusable) = Kept::read(kept.iter().map(|(key, value)| (&key[..], &value[..])), now);
+            assert!(unusable.unreadable.is_empty(), "{} of {}", unusable.unreadable.len(), kept.len());
             flows
         })
     };
@@ -101,8 +126,10 @@ fn mutate_and_decode(packets: u64) -> u64 {
 #[test]
 fn whatever_was_kept_in_damaged_form_is_refused_or_taken_but_never_a_panic() {
     let mut decoder = Decoder::new(Arc::default());
-    for packet in seeds() {
-        decoder.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(7), &packet, &mut |_, _| {});
+    decoder.set_known(Arc::new([Ip::v4(7)].into()));
+    let seeds = seeds();
+    for packet in &seeds {
+        decoder.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(7), packet, &mut |_, _| {});
     }
     let kept: Vec<_> = decoder.changes().into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     assert!(kept.len() > 50);
@@ -112,10 +139,12 @@ fn whatever_was_kept_in_damaged_form_is_refused_or_taken_but_never_a_panic() {
         let (key, value) = &kept[n as usize % kept.len()];
         let (damaged_key, damaged_value) =
             (random.mutate(&values), random.mutate(std::slice::from_ref(value)));
-        let mut next = Decoder::new(Arc::default());
         let pairs = [(&key[..], &damaged_value[..]), (&damaged_key[..], &value[..])];
-        for key in next.restore(pairs) {
+        let (kept, unusable) = Kept::read(pairs, Timestamp::from_secs(1_700_000_000));
+        for key in unusable.unreadable.iter().chain(&unusable.too_old) {
             assert!(key == pairs[0].0 || key == pairs[1].0);
         }
+        let mut next = Decoder::new(Arc::default()).with_kept(Arc::new(kept));
+        next.datagram(Timestamp::from_secs(1_700_000_000), Ip::v4(7), &seeds[0], &mut |_, _| {});
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use grafoleancollector::Timestamp;
@@ -187,7 +187,13 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub struct ExporterBooks {
     address: Ip,
+    /// How many decoders write in them.
+    decoders: AtomicU32,
+    is_known: AtomicBool,
+    is_mixed: AtomicBool,
     versions: [VersionBooks; Version::ALL.len()],
+    /// Streams (versions and observation domains) that are followed now.
+    pub streams: Gauge,
     /// Templates that are known now.
     pub templates: Gauge,
     /// Templates that came, again and again.
@@ -220,6 +226,8 @@ pub struct ExporterBooks {
     last_seen: AtomicI64,
     /// What was reported in a log.
     pub(crate) said: Said,
+    /// The rate that was reported last, and when.
+    said_rate: Mutex<Option<(Timestamp, SamplingRate)>>,
     interfaces: Mutex<BTreeMap<u32, InterfaceName>>,
 }
 
@@ -240,6 +248,7 @@ impl Said {
     pub(crate) const WAITING: u32 = 1;
     pub(crate) const SKEW: u32 = 2;
     pub(crate) const LONG_FLOWS: u32 = 4;
+    pub(crate) const MIXED: u32 = 8;
 
     /// Whether that was not logged yet.
     pub(crate) fn is_new(&self, what: u32) -> bool {
@@ -255,6 +264,54 @@ impl Said {
 impl ExporterBooks {
     pub(crate) fn new(address: Ip) -> Self {
         Self { address, ..Self::default() }
+    }
+
+    pub(super) fn opened(&self) {
+        self.decoders.fetch_add(1, Relaxed);
+    }
+
+    /// Whether no decoder writes in them any more.
+    pub(super) fn closed(&self) -> bool {
+        self.decoders.fetch_sub(1, Relaxed) <= 1
+    }
+
+    /// Whether an entity has the exporter.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.is_known.load(Relaxed)
+    }
+
+    pub(crate) fn set_known(&self, is_known: bool) {
+        self.is_known.store(is_known, Relaxed);
+    }
+
+    /// Whether its templates turn back again and again to what they were: several exporters share the address.
+    #[must_use]
+    pub fn is_mixed(&self) -> bool {
+        self.is_mixed.load(Relaxed)
+    }
+
+    pub(crate) fn set_mixed(&self) {
+        self.is_mixed.store(true, Relaxed);
+    }
+
+    /// The sampling rate, if it is not the one that was reported last, or not in the last `seconds`.
+    pub(crate) fn new_rate(&self, now: Timestamp, seconds: i64) -> Option<(NonZeroU32, RateOrigin)> {
+        let SamplingRate { rate, origin } = self.sampling();
+        let said = self.said_rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = said.is_none_or(|(at, said)| {
+            said != SamplingRate { rate, origin } && now.as_micros() - at.as_micros() >= seconds * 1_000_000
+        });
+        rate.filter(|_| is_new).map(|rate| (rate, origin))
+    }
+
+    pub(crate) fn say_rate(&self, now: Timestamp) {
+        *self.said_rate.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, self.sampling()));
+    }
+
+    /// Whether several decoders hear this exporter.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.decoders.load(Relaxed) > 1
     }
 
     /// Where datagrams come from.
@@ -323,6 +380,11 @@ impl ExporterBooks {
     pub(crate) fn name_interface(&self, index: u32, name: InterfaceName) {
         let mut interfaces = self.interfaces.lock().unwrap_or_else(PoisonError::into_inner);
         interfaces.insert(index, name);
+    }
+
+    pub(crate) fn forget_interfaces<'a>(&self, indexes: impl Iterator<Item = &'a u32>) {
+        let mut interfaces = self.interfaces.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.for_each(|index| drop(interfaces.remove(index)));
     }
 
     /// Adds the counters of another.

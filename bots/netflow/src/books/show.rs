@@ -2,10 +2,12 @@
 
 use grafoleancollector::telemetry::{Counter, MetricsText};
 
-use super::{Books, ExporterBooks, Malformed};
+use super::{Books, ExporterBooks, Malformed, SamplingRate};
 
-/// Exporters that have lines of their own; the sums have all of them.
+/// Exporters of entities that have lines of their own; the sums have all exporters.
 const MOST_SHOWN: usize = 1_000;
+/// Other exporters that have lines of their own: anybody can invent some, and each has many lines.
+const MOST_UNKNOWN: usize = 50;
 
 /// A family of metrics of exporters: its name, kind and help, and its value.
 type Family = (&'static str, &'static str, &'static str, fn(&ExporterBooks) -> f64);
@@ -34,6 +36,9 @@ const OF_VERSIONS: [VersionFamily; 8] = [
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
 const OF_EXPORTERS: [Family; 17] = [
+    ("streams", "gauge", "Versions and observation domains that are followed.", |books| {
+        books.streams.get() as f64
+    }),
     ("templates", "gauge", "Templates that are known.", |books| books.templates.get() as f64),
     ("templates_received_total", "counter", "Templates that came, again and again.", |books| {
         float(&books.templates_received)
@@ -78,12 +83,6 @@ const OF_EXPORTERS: [Family; 17] = [
         "Since when data waits for a template. 0: none does.",
         |books| books.waiting.since().map_or(0.0, grafoleancollector::Timestamp::as_secs_f64),
     ),
-    (
-        "sampling_rate",
-        "gauge",
-        "The sampling rate of the last flows. 0: the exporter has not said.",
-        |books| books.sampling().rate.map_or(0.0, |rate| f64::from(rate.get())),
-    ),
     ("clock_skew_seconds", "gauge", "By how much the exporter's clock is behind ours.", |books| {
         books.skew_ms().unwrap_or(0) as f64 / 1e3
     }),
@@ -94,17 +93,16 @@ const OF_EXPORTERS: [Family; 17] = [
 
 impl Books {
     /// Writes all numbers: the sums of all exporters (`netflow_…`), and those of each (`netflow_exporter_…`, for the
-    /// first thousand of them by address).
+    /// first thousand that entities have, and the first fifty others, by address).
     pub fn write_metrics(&self, out: &mut MetricsText) {
         let exporters = self.list();
         let sum = ExporterBooks::default();
         sum.add(&self.gone);
         exporters.iter().for_each(|exporter| sum.add(exporter));
-        let shown: Vec<_> = exporters
-            .iter()
-            .take(MOST_SHOWN)
-            .map(|exporter| (exporter.address().to_string(), exporter))
-            .collect();
+        let known = exporters.iter().filter(|exporter| exporter.is_known()).take(MOST_SHOWN);
+        let others = exporters.iter().filter(|exporter| !exporter.is_known()).take(MOST_UNKNOWN);
+        let shown: Vec<_> =
+            known.chain(others).map(|exporter| (exporter.address().to_string(), exporter)).collect();
 
         out.counter(
             "netflow_refused_datagrams_total",
@@ -137,6 +135,14 @@ impl Books {
             for (address, exporter) in &shown {
                 out.sample(&name, &[("exporter", address)], value(exporter));
             }
+        }
+        let name = "netflow_exporter_sampling_rate";
+        let help = "The sampling rate of the last flows, and who said it. 0: the exporter has not said.";
+        out.family(name, "gauge", help);
+        for (address, exporter) in &shown {
+            let SamplingRate { rate, origin } = exporter.sampling();
+            let labels = [("exporter", address.as_str()), ("origin", origin.name())];
+            out.sample(name, &labels, rate.map_or(0.0, |rate| f64::from(rate.get())));
         }
         let help = "Datagrams in which something is wrong.";
         out.family("netflow_malformed_total", "counter", help);

@@ -9,10 +9,9 @@ use grafoleancollector::Timestamp;
 
 use super::Decoder;
 use super::sequence::Sequence;
-use super::source::Source;
-use super::stream::{Budget, Stream, Template};
+use super::stream::{Budget, Name, Stream, Template};
 use super::template::{FIRST_ID, Form};
-use crate::books::InterfaceName;
+use crate::books::{ExporterBooks, InterfaceName};
 use crate::flow::{Ip, Version};
 
 /// The form of all values.
@@ -36,8 +35,22 @@ fn key(kind: u8, address: Ip, stream: &Stream, template: Option<u16>) -> Vec<u8>
     key
 }
 
-/// Says that all that was kept of a stream may go.
-pub(super) fn forget(address: Ip, stream: &Stream, removed: &mut Vec<Vec<u8>>) {
+/// An entity names the exporter, or does not any more: what is kept of a known one's stream, and not of another's.
+pub(super) fn set_known(address: Ip, stream: &mut Stream, is_known: bool, removed: &mut Vec<Vec<u8>>) {
+    if is_known {
+        stream.options_changed |= stream.has_options();
+        stream.sequence_changed |= stream.sequence.next.is_some();
+    } else {
+        removed.extend([OPTIONS, SEQUENCE].map(|kind| key(kind, address, stream, None)));
+    }
+}
+
+/// Says that all that was kept of a stream may go, unless another decoder hears the same exporter.
+pub(super) fn forget(books: &ExporterBooks, stream: &Stream, removed: &mut Vec<Vec<u8>>) {
+    if books.is_shared() {
+        return;
+    }
+    let address = books.address();
     let templates = stream.templates().iter().map(|(id, _)| *id).chain(stream.removed.iter().copied());
     let templates = templates.map(|id| key(TEMPLATE, address, stream, Some(id)));
     let others = [OPTIONS, SEQUENCE].map(|kind| key(kind, address, stream, None));
@@ -54,81 +67,61 @@ impl Decoder {
             let Some(source) = place.and_then(|place| self.sources.get_mut(place)) else { continue };
             source.is_changed = false;
             for stream in &mut source.streams {
-                stream_changes(address, stream, &mut changes);
+                stream_changes(address, source.share.is_known, stream, &mut changes);
             }
         }
         changes
     }
+}
 
-    /// Takes up what was kept. Returns the keys that cannot be read, or for which there is no room.
-    pub fn restore<'a>(&mut self, kept: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<Vec<u8>> {
-        let mut unreadable = Vec::new();
-        for (key, value) in kept {
-            if self.restore_one(key, value).is_none() {
-                unreadable.push(key.to_vec());
-            }
-        }
-        unreadable
-    }
+/// Of what something was kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Key {
+    /// Options come first: they tell who the exporter is.
+    kind: u8,
+    pub(super) version: Version,
+    pub(super) address: Ip,
+    pub(super) domain: u32,
+    id: u16,
+}
 
-    fn restore_one(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+impl Key {
+    pub(super) fn read(key: &[u8]) -> Option<Self> {
         let mut key = Reader(key);
         let kind = key.u8()?;
         let version = key.u8().and_then(|version| Version::ALL.get(usize::from(version)).copied())?;
         let address = key.array().map(Ip::v6)?;
         let domain = key.u32()?;
         let id = if kind == TEMPLATE { key.u16().filter(|id| *id >= FIRST_ID)? } else { 0 };
+        key.0.is_empty().then_some(Self { kind, version, address, domain, id })
+    }
+
+    /// What was kept, and from when it is.
+    pub(super) fn part(&self, value: &[u8]) -> Option<(Timestamp, Part)> {
         let mut value = Reader(value);
-        if !key.0.is_empty() || value.u8()? != FORM {
+        if value.u8()? != FORM {
             return None;
         }
         let last = Timestamp::from_micros(value.i64()?);
-        let kept = match kind {
-            TEMPLATE => Kept::Template(Box::new(template(value, last)?)),
-            OPTIONS => Kept::Options(Options::read(value)?),
-            SEQUENCE => Kept::Sequence(Sequence::from_next(value.u32().filter(|_| value.0.is_empty())?)),
+        let part = match self.kind {
+            TEMPLATE => Part::Template(self.id, Box::new(template(value, last)?)),
+            OPTIONS => Part::Options(Options::read(value)?),
+            SEQUENCE => Part::Sequence(Sequence::from_next(value.u32().filter(|_| value.0.is_empty())?)),
             _ => return None,
         };
-        let place = self.admit(address, last)?;
-        let source = self.sources.get_mut(place)?;
-        source.last = source.last.max(last);
-        let at = match source.position(version, domain) {
-            Some(at) => at,
-            None if source.streams.len() < self.limits.streams => {
-                source.streams.push(Stream::new(version, domain, last));
-                source.streams.len() - 1
-            }
-            None => return None,
-        };
-        let Source { books, share, streams, .. } = source;
-        let stream = &mut streams[at];
-        stream.last = stream.last.max(last);
-        match kept {
-            Kept::Template(template) => {
-                let mut budget = Budget { share, room: &mut self.room, limits: &self.limits, books };
-                if stream.template(id).is_none() && !stream.put(id, *template, &mut budget) {
-                    return None;
-                }
-            }
-            Kept::Options(options) => {
-                options.put(stream);
-                for (index, name) in &stream.names {
-                    books.name_interface(*index, name.clone());
-                }
-            }
-            Kept::Sequence(sequence) => stream.sequence = sequence,
-        }
-        Some(())
+        Some((last, part))
     }
 }
 
-enum Kept {
-    Template(Box<Template>),
+/// What may be kept of a stream.
+pub(super) enum Part {
+    Template(u16, Box<Template>),
     Options(Options),
     Sequence(Sequence),
 }
 
-fn stream_changes(address: Ip, stream: &mut Stream, changes: &mut Vec<Change>) {
+/// Of exporters that no entity names, which anybody may invent, nothing but templates is kept.
+fn stream_changes(address: Ip, is_known: bool, stream: &mut Stream, changes: &mut Vec<Change>) {
     if std::mem::take(&mut stream.templates_changed) {
         for id in std::mem::take(&mut stream.removed) {
             if stream.template(id).is_none() {
@@ -146,10 +139,15 @@ fn stream_changes(address: Ip, stream: &mut Stream, changes: &mut Vec<Change>) {
             keys.into_iter().map(|(id, value)| (key(TEMPLATE, address, stream, Some(id)), Some(value))),
         );
     }
-    if std::mem::take(&mut stream.options_changed) {
+    let options_changed = std::mem::take(&mut stream.options_changed);
+    let sequence_changed = std::mem::take(&mut stream.sequence_changed);
+    if !is_known {
+        return;
+    }
+    if options_changed {
         changes.push((key(OPTIONS, address, stream, None), Some(Options::value(stream))));
     }
-    if std::mem::take(&mut stream.sequence_changed) {
+    if sequence_changed {
         let value = stream.sequence.next.map(|next| {
             let mut value = begin(stream.last);
             value.extend(next.to_be_bytes());
@@ -167,12 +165,12 @@ fn begin(last: Timestamp) -> Vec<u8> {
 
 fn template_value(template: &Template) -> Vec<u8> {
     let mut value = begin(template.refreshed);
-    let scopes = match template.form {
-        Form::V9 { scopes } => Some(scopes),
-        Form::Ipfix => None,
+    let (is_ipfix, scopes) = match template.form {
+        Form::V9 { scopes } => (false, scopes),
+        Form::Ipfix { scopes } => (true, scopes),
     };
-    value.extend([u8::from(template.is_options()), u8::from(scopes.is_none())]);
-    value.extend(scopes.unwrap_or_default().to_be_bytes());
+    value.extend([u8::from(template.is_options()), u8::from(is_ipfix)]);
+    value.extend(scopes.to_be_bytes());
     value.extend_from_slice(&template.fields);
     value
 }
@@ -180,7 +178,7 @@ fn template_value(template: &Template) -> Vec<u8> {
 fn template(mut value: Reader<'_>, refreshed: Timestamp) -> Option<Template> {
     let (options, form) = (value.u8()? == 1, value.u8()?);
     let scopes = value.u16()?;
-    let form = if form == 1 { Form::Ipfix } else { Form::V9 { scopes } };
+    let form = if form == 1 { Form::Ipfix { scopes } } else { Form::V9 { scopes } };
     let mut template = Template::new(value.0, form, options, refreshed)?;
     (template.kept, template.is_changed, template.is_counted) = (Some(refreshed), false, false);
     Some(template)
@@ -188,9 +186,10 @@ fn template(mut value: Reader<'_>, refreshed: Timestamp) -> Option<Template> {
 
 /// What an exporter has told in options.
 #[derive(Default)]
-struct Options {
+pub(super) struct Options {
     stream: Option<NonZeroU32>,
     samplers: Vec<(u64, NonZeroU32)>,
+    interfaces: Vec<(u64, NonZeroU32)>,
     exporter: Ip,
     boot: Option<i64>,
     names: Vec<(u32, InterfaceName)>,
@@ -201,12 +200,14 @@ impl Options {
     fn value(stream: &Stream) -> Vec<u8> {
         let mut value = begin(stream.last);
         value.extend(stream.sampling.stream.map_or(0, NonZeroU32::get).to_be_bytes());
-        value.extend(stream.exporter.octets());
+        value.extend(stream.exporter.ip().octets());
         value.extend(stream.boot.unwrap_or(i64::MIN).to_be_bytes());
-        value.extend((stream.sampling.samplers().len() as u16).to_be_bytes());
-        for (id, rate) in stream.sampling.samplers() {
-            value.extend(id.to_be_bytes());
-            value.extend(rate.get().to_be_bytes());
+        for rates in [&stream.sampling.samplers, &stream.sampling.interfaces] {
+            value.extend((rates.all().len() as u16).to_be_bytes());
+            for (id, rate) in rates.all() {
+                value.extend(id.to_be_bytes());
+                value.extend(rate.get().to_be_bytes());
+            }
         }
         value.extend((stream.names.len() as u16).to_be_bytes());
         for (index, InterfaceName { name, description }) in &stream.names {
@@ -224,8 +225,10 @@ impl Options {
         let exporter = value.array().map(Ip::v6)?;
         let boot = Some(value.i64()?).filter(|boot| *boot != i64::MIN);
         let mut options = Self { stream, exporter, boot, ..Self::default() };
-        for _ in 0..value.u16()? {
-            options.samplers.push((value.u64()?, NonZeroU32::new(value.u32()?)?));
+        for rates in [&mut options.samplers, &mut options.interfaces] {
+            for _ in 0..value.u16()? {
+                rates.push((value.u64()?, NonZeroU32::new(value.u32()?)?));
+            }
         }
         for _ in 0..value.u16()? {
             let index = value.u32()?;
@@ -235,16 +238,23 @@ impl Options {
         value.0.is_empty().then_some(options)
     }
 
-    fn put(self, stream: &mut Stream) {
+    pub(super) fn put(self, stream: &mut Stream, budget: &mut Budget<'_>) {
         if let Some(rate) = self.stream {
             stream.sampling.set_stream(rate);
         }
         for (id, rate) in self.samplers {
-            stream.sampling.set_sampler(id, rate);
+            stream.set_sampler(id, rate, budget);
         }
-        stream.exporter = self.exporter;
+        for (index, rate) in self.interfaces {
+            stream.set_interface(index, rate, budget);
+        }
+        if !self.exporter.is_none() {
+            stream.exporter = Name::One(self.exporter);
+        }
         stream.boot = self.boot;
-        stream.names = self.names.into_iter().take(super::options::MOST_NAMES).collect();
+        for (interface, name) in self.names {
+            stream.name(interface, name, budget);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::run::Run;
 use super::stream::{Budget, Learnt, Purpose, Stream};
 use super::template::{Entries, Entry, FIRST_ID, Kind};
 use super::times::Times;
-use crate::books::{ExporterBooks, Malformed};
+use crate::books::Malformed;
 use crate::flow::{Flow, Origin, Version};
 
 /// A packet whose header was read.
@@ -92,8 +92,7 @@ impl<'a> Message<'a> {
             match kind {
                 Some(kind) => self.templates(Entries::new(&data[body..], kind), stream, budget, run),
                 None if id < FIRST_ID => budget.books.malformed(Malformed::SetKind).inc(),
-                None => match data_set(id, data, body, times, run.origin.received, stream, budget.books, run)
-                {
+                None => match data_set(id, data, body, times, run.origin.received, stream, budget, run) {
                     Some(more) => records += more,
                     None => {
                         all_known = false;
@@ -162,7 +161,7 @@ fn replay<S: FnMut(&Origin, &[Flow])>(
     while let Some(set) = stream.waited(id, budget) {
         run.flush();
         run.origin.received = set.received;
-        data_set(id, &set.data, super::plan::BEFORE, set.times, now, stream, budget.books, run);
+        data_set(id, &set.data, super::plan::BEFORE, set.times, now, stream, budget, run);
         budget.books.waiting.replayed.inc();
     }
     run.flush();
@@ -178,7 +177,7 @@ fn data_set<S: FnMut(&Origin, &[Flow])>(
     times: Times,
     now: Timestamp,
     stream: &mut Stream,
-    books: &ExporterBooks,
+    budget: &mut Budget<'_>,
     run: &mut Run<'_, S>,
 ) -> Option<u64> {
     let template = stream.template(id).filter(|template| !template.is_expired(now))?;
@@ -190,21 +189,21 @@ fn data_set<S: FnMut(&Origin, &[Flow])>(
                 times,
                 sampling: &stream.sampling,
                 usual_rate: stream.sampling.usual(),
-                exporter: stream.exporter,
+                is_by_interface: stream.sampling.is_by_interface(),
+                exporter: stream.exporter.ip(),
             };
             set.read(data, body, run)
         }
         Purpose::Options(fields) => {
             let fields = Arc::clone(fields);
-            let told = options::read(&fields, &data[body..], stream);
+            let told = options::read(&fields, &data[body..], stream, budget);
             run.tally.options += told.records;
             run.tally.nonsense_rates += told.nonsense_rates;
-            run.tally.names |= told.names;
             told.records
         }
     };
     if !is_counted {
-        stream.use_template(id, books);
+        stream.use_template(id, budget.books);
     }
     Some(records)
 }

@@ -13,6 +13,7 @@ mod message;
 mod options;
 mod plan;
 mod read;
+mod remembered;
 mod room;
 mod run;
 mod sampling;
@@ -29,13 +30,15 @@ use std::sync::Arc;
 
 use grafoleancollector::Timestamp;
 
+use self::remembered::Taking;
 use self::room::{Room, Share};
 use self::source::{Source, Sources, waiting_since};
-use self::stream::{Budget, Stream, seconds};
+use self::stream::{Budget, Stream, later, seconds};
 use self::work::Work;
 use crate::books::Books;
 use crate::flow::{Flow, Ip, Origin};
 
+pub use self::remembered::{Kept, Unusable};
 pub use self::room::Limits;
 
 /// How often, in seconds, what is too old is looked for.
@@ -47,6 +50,11 @@ const FORGOTTEN: i64 = stream::TEMPLATE_LIFE;
 /// When there is no room for another source, those that were silent for so many seconds give theirs.
 const SILENT: i64 = 10 * 60;
 
+/// A clock that goes by more than so many seconds between two looks at it was set.
+const LEAP: u64 = 3_600;
+
+const LONG_AGO: Timestamp = Timestamp::from_micros(i64::MIN);
+
 /// Decodes the datagrams of one shard.
 ///
 /// See [`Books`] for an example.
@@ -57,6 +65,8 @@ pub struct Decoder {
     known: Arc<HashSet<Ip>>,
     sources: Sources,
     unknown: usize,
+    /// How many sources are known only by the exporter that they name.
+    named: usize,
     room: Room,
     flows: Vec<Flow>,
     /// Sources of which something has changed since [`Decoder::changes`].
@@ -66,8 +76,10 @@ pub struct Decoder {
     flushed: Timestamp,
     /// What is to be removed from what is kept, of streams that are gone.
     removed: Vec<Vec<u8>>,
+    taking: Taking,
     cleaned: Timestamp,
     made_room: Timestamp,
+    made_room_for_named: Timestamp,
     warnings: warnings::Warnings,
 }
 
@@ -75,21 +87,23 @@ impl Decoder {
     /// A decoder that knows nothing yet.
     #[must_use]
     pub fn new(books: Arc<Books>) -> Self {
-        let long_ago = Timestamp::from_micros(i64::MIN);
         Self {
             books,
             limits: Limits::default(),
             known: Arc::default(),
             sources: Sources::default(),
             unknown: 0,
+            named: 0,
             room: Room::default(),
             flows: Vec::new(),
             changed: Vec::new(),
             touched: Vec::new(),
-            flushed: long_ago,
+            flushed: LONG_AGO,
             removed: Vec::new(),
-            cleaned: long_ago,
-            made_room: long_ago,
+            taking: Taking::default(),
+            cleaned: LONG_AGO,
+            made_room: LONG_AGO,
+            made_room_for_named: LONG_AGO,
             warnings: warnings::Warnings::default(),
         }
     }
@@ -100,14 +114,61 @@ impl Decoder {
         Self { limits, ..self }
     }
 
+    /// The same, which takes up what was kept of the sources that it hears.
+    #[must_use]
+    pub fn with_kept(self, kept: Arc<Kept>) -> Self {
+        Self { taking: Taking::from(kept), ..self }
+    }
+
     /// Exporters that entities name: they are never refused, and never forgotten for others.
     pub fn set_known(&mut self, known: Arc<HashSet<Ip>>) {
         self.known = known;
-        self.unknown = 0;
-        for source in self.sources.iter_mut() {
+        for place in 0..self.sources.len() {
+            let Some(source) = self.sources.get_mut(place) else { continue };
+            let named = source.named.filter(|name| self.known.contains(name));
             let is_known = self.known.contains(&source.address);
-            source.share.set_known(is_known, &mut self.room);
-            self.unknown += usize::from(!is_known);
+            self.take_for(place, is_known, named.filter(|_| !is_known));
+        }
+    }
+
+    /// A source is known by its address, by the exporter that its packets name, or not at all.
+    fn take_for(&mut self, place: usize, by_address: bool, named: Option<Ip>) {
+        let Some(source) = self.sources.get_mut(place) else { return };
+        let (was_known, is_known) = (source.share.is_known, by_address || named.is_some());
+        self.named -= usize::from(source.named.is_some());
+        self.named += usize::from(named.is_some());
+        source.named = named;
+        if was_known == is_known {
+            return;
+        }
+        for stream in &mut source.streams {
+            kept::set_known(source.address, stream, is_known, &mut self.removed);
+        }
+        if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
+            source.is_changed = true;
+            self.changed.push(source.address);
+        }
+        source.share.set_known(is_known, &mut self.room);
+        source.books.set_known(is_known);
+        self.unknown -= usize::from(!was_known);
+        self.unknown += usize::from(!is_known);
+    }
+
+    /// A source that no entity has names an exporter that one has, as behind address translation: it is as good as
+    /// known. But anybody can say so, and there is no room for many.
+    fn recognise(&mut self, place: usize, name: Ip, now: Timestamp) {
+        if self.named >= self.limits.known_by_name && seconds(now, self.made_room_for_named) >= 1 {
+            self.made_room_for_named = now;
+            for other in 0..self.sources.len() {
+                let is_silent =
+                    |source: &mut Source| source.named.is_some() && seconds(now, source.last) > SILENT;
+                if self.sources.get_mut(other).is_some_and(is_silent) {
+                    self.take_for(other, false, None);
+                }
+            }
+        }
+        if self.named < self.limits.known_by_name {
+            self.take_for(place, false, Some(name));
         }
     }
 
@@ -129,7 +190,7 @@ impl Decoder {
         source.last = received;
         let mut work =
             Work { source, room: &mut self.room, limits: &self.limits, removed: &mut self.removed, received };
-        work.datagram(datagram, &mut self.flows, sink);
+        let reported = work.datagram(datagram, &mut self.flows, sink);
         if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
             source.is_changed = true;
             self.changed.push(source.address);
@@ -137,6 +198,9 @@ impl Decoder {
         if !source.is_touched {
             source.is_touched = true;
             self.touched.push(place);
+        }
+        if !source.share.is_known && !reported.is_none() && self.known.contains(&reported) {
+            self.recognise(place, reported, received);
         }
     }
 
@@ -150,15 +214,42 @@ impl Decoder {
         }
     }
 
+    /// Tells the time, for when nothing comes: so that a decoder can tell a long silence from a clock that leaps. Without
+    /// it, a silence of more than an hour does not count.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.now_and_then(now);
+    }
+
     /// Does what need not be done for each datagram.
     #[inline]
     fn now_and_then(&mut self, now: Timestamp) {
-        if seconds(now, self.flushed) == 0 {
+        let passed = seconds(now, self.flushed);
+        if passed == 0 {
             return;
         }
-        self.flushed = now;
         self.flush();
+        if self.flushed > LONG_AGO && passed.unsigned_abs() > LEAP {
+            self.leap(now.as_micros().saturating_sub(self.flushed.as_micros()));
+        }
+        self.flushed = now;
         self.clean(now);
+    }
+
+    /// Somebody has set the clock, as at the start of a machine that has no clock of its own: what is remembered is no
+    /// older for that.
+    fn leap(&mut self, by: i64) {
+        self.taking.leap(by);
+        for moment in [&mut self.cleaned, &mut self.made_room, &mut self.made_room_for_named] {
+            *moment = later(*moment, by);
+        }
+        for source in self.sources.iter_mut() {
+            source.last = later(source.last, by);
+            source.streams.iter_mut().for_each(|stream| stream.leap(by));
+            if !source.is_changed && source.streams.iter().any(Stream::is_changed) {
+                source.is_changed = true;
+                self.changed.push(source.address);
+            }
+        }
     }
 
     /// The place of a source; it is made, if there may be another.
@@ -186,23 +277,28 @@ impl Decoder {
         self.unknown += usize::from(!is_known);
         let share = Share { is_known, ..Share::default() };
         let books = self.books.open(address);
-        Some(self.sources.insert(Source::new(books, share, now)))
+        books.set_known(is_known);
+        let mut source = Source::new(books, share, now);
+        self.taking.give(&mut source, now, &mut self.room, &self.limits);
+        Some(self.sources.insert(source))
     }
 
     /// Forgets sources that no entity names and that were silent for long.
     fn forget_silent(&mut self, now: Timestamp, silence: i64) {
         // Their places will be others.
         self.flush();
-        let Self { sources, unknown, room, limits, books, removed, .. } = self;
+        let Self { sources, unknown, named, room, limits, books, removed, .. } = self;
         sources.retain(|source| {
-            if source.share.is_known || seconds(now, source.last) <= silence {
+            let by_name = source.named.is_some() && silence >= FORGOTTEN;
+            if (source.share.is_known && !by_name) || seconds(now, source.last) <= silence {
                 return true;
             }
-            *unknown -= 1;
+            *unknown -= usize::from(!by_name);
+            *named -= usize::from(by_name);
             let Source { address, books: own, share, streams, .. } = source;
             let mut budget = Budget { share, room, limits, books: own };
             for stream in streams {
-                kept::forget(*address, stream, removed);
+                kept::forget(own, stream, removed);
                 stream.close(&mut budget);
             }
             share.give_all(room);
@@ -217,6 +313,7 @@ impl Decoder {
             return;
         }
         self.cleaned = now;
+        self.taking.expire(now);
         self.forget_silent(now, FORGOTTEN);
         for source in self.sources.iter_mut() {
             let Source { address, books, share, streams, is_changed, .. } = source;

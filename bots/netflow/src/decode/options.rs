@@ -3,13 +3,11 @@
 use std::num::NonZeroU32;
 
 use super::run::{rate, ratio};
-use super::stream::Stream;
+use super::stream::{Budget, Stream};
 use super::template::{Field, SCOPE, VARIABLE};
 use crate::books::InterfaceName;
 use crate::flow::Ip;
 
-/// Interfaces of one stream whose names are remembered.
-pub(super) const MOST_NAMES: usize = 1_024;
 /// Bytes of a name or description that are remembered.
 const LONGEST_NAME: usize = 64;
 /// v9: what the options are of is an interface.
@@ -36,18 +34,17 @@ struct Record<'a> {
 pub(super) struct Told {
     pub(super) records: u64,
     pub(super) nonsense_rates: u64,
-    pub(super) names: bool,
 }
 
 /// Reads the records of a set, and remembers what they say.
-pub(super) fn read(fields: &[Field], mut data: &[u8], stream: &mut Stream) -> Told {
+pub(super) fn read(fields: &[Field], mut data: &[u8], stream: &mut Stream, budget: &mut Budget<'_>) -> Told {
     let mut told = Told::default();
     let least: usize =
         fields.iter().map(|field| if field.length == VARIABLE { 1 } else { usize::from(field.length) }).sum();
     while least > 0 && data.len() >= least {
         let mut record = Record::default();
         let Some(length) = record.read(fields, data) else { break };
-        record.remember(stream, &mut told);
+        record.remember(stream, budget, &mut told);
         told.records += 1;
         data = data.get(length..).unwrap_or_default();
     }
@@ -91,6 +88,8 @@ impl<'a> Record<'a> {
             (0, 48 | 302) => self.sampler = Some(number()),
             (0, 82) => self.name = value,
             (0, 83) => self.description = value,
+            // What the options are of may be another exporter.
+            (0, 130 | 131) if field.is_scope => {}
             (0, 130) => self.exporter = value.first_chunk().map(|bytes| Ip::v4(u32::from_be_bytes(*bytes))),
             (0, 131) => self.exporter = value.first_chunk().map(|bytes| Ip::v6(*bytes)).or(self.exporter),
             (0, 160) => self.boot = Some(number()),
@@ -104,19 +103,18 @@ impl<'a> Record<'a> {
             .or_else(|| ratio(self.population, self.size, nonsense))
     }
 
-    fn remember(&self, stream: &mut Stream, told: &mut Told) {
+    fn remember(&self, stream: &mut Stream, budget: &mut Budget<'_>, told: &mut Told) {
         let mut changed = false;
         if let Some(rate) = self.rate(&mut told.nonsense_rates) {
-            changed |= match self.sampler {
-                Some(sampler) => stream.sampling.set_sampler(sampler, rate),
-                None => stream.sampling.set_stream(rate),
+            changed |= match (self.sampler, self.interface) {
+                (Some(sampler), _) => stream.set_sampler(sampler, rate, budget),
+                // No interface, or all of them.
+                (None, None | Some(0 | u32::MAX)) => stream.sampling.set_stream(rate),
+                (None, Some(interface)) => stream.set_interface(interface.into(), rate, budget),
             };
         }
-        if let Some(exporter) = self.exporter.filter(|ip| !ip.is_none() && *ip != Ip::v4(0))
-            && stream.exporter != exporter
-        {
-            stream.exporter = exporter;
-            changed = true;
+        if let Some(exporter) = self.exporter.filter(|ip| !ip.is_none() && *ip != Ip::v4(0)) {
+            changed |= stream.exporter.hear(exporter);
         }
         if let Some(boot) = self.boot.and_then(|boot| i64::try_from(boot).ok())
             && stream.boot != Some(boot)
@@ -128,12 +126,7 @@ impl<'a> Record<'a> {
             && !(self.name.is_empty() && self.description.is_empty())
         {
             let name = InterfaceName { name: text(self.name), description: text(self.description) };
-            let has_room = stream.names.len() < MOST_NAMES || stream.names.contains_key(&interface);
-            if has_room && stream.names.get(&interface) != Some(&name) {
-                stream.names.insert(interface, name);
-                told.names = true;
-                changed = true;
-            }
+            changed |= stream.name(interface, name, budget);
         }
         stream.options_changed |= changed;
     }

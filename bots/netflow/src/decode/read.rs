@@ -18,6 +18,8 @@ pub(super) struct Set<'a> {
     pub(super) sampling: &'a Sampling,
     /// The rate of records that do not say anything of it.
     pub(super) usual_rate: u32,
+    /// Whether some interfaces have rates of their own.
+    pub(super) is_by_interface: bool,
     /// How the exporter calls itself in its options.
     pub(super) exporter: Ip,
 }
@@ -49,7 +51,7 @@ impl Set<'_> {
         let records = (data.len() - at) / plan.length;
         let window =
             |n: usize| data[begin + n * plan.length..].get(..BEFORE + plan.length).unwrap_or_default();
-        if plan.is_rare {
+        if plan.is_rare || self.is_by_interface {
             for n in 0..records {
                 let record = Record { window: window(n), places: &plan.places };
                 let flow = self.flow(record, &mut run.tally);
@@ -116,6 +118,14 @@ impl Set<'_> {
         run: &mut Run<'_, S>,
     ) {
         let rare = self.plan.rare;
+        // What the record or its sampler says is more particular.
+        if self.is_by_interface
+            && (!self.plan.has_sampling || flow.sampling == 0)
+            && let Some(rate) = self.sampling.of_interface(&flow)
+        {
+            flow.sampling = rate.get();
+            run.tally.rate = Some((flow.sampling, RateOrigin::Options));
+        }
         if rare.other_counters {
             if flow.bytes == 0 {
                 flow.bytes = record.get(Slot::OtherBytes);

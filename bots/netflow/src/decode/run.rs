@@ -22,8 +22,6 @@ pub(super) struct Tally {
     pub(super) nonsense_rates: u64,
     /// The sampling rate of the last record, and who said it.
     pub(super) rate: Option<(u32, RateOrigin)>,
-    /// Interfaces have new names.
-    pub(super) names: bool,
 }
 
 impl Tally {

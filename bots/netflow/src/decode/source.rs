@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use grafoleancollector::Timestamp;
 
-use super::room::Share;
-use super::stream::Stream;
+use super::room::{Limits, Room, Share};
+use super::stream::{STREAM_BYTES, Stream};
 use crate::books::{ExporterBooks, Pending};
 use crate::flow::{Ip, Version};
 
@@ -16,6 +16,8 @@ pub(super) struct Source {
     pub(super) address: Ip,
     pub(super) books: Arc<ExporterBooks>,
     pub(super) share: Share,
+    /// An exporter that an entity has, by whose name this source is known although no entity has its address.
+    pub(super) named: Option<Ip>,
     pub(super) streams: Vec<Stream>,
     /// Which of them the last packet was of.
     last_stream: usize,
@@ -37,6 +39,7 @@ impl Source {
             address: books.address(),
             books,
             share,
+            named: None,
             streams: Vec::new(),
             last_stream: 0,
             last: now,
@@ -55,6 +58,28 @@ impl Source {
             self.last_stream = self.streams.iter().position(is_it)?;
         }
         Some(self.last_stream)
+    }
+
+    /// The place of a stream, which is made if there is none. None: there is no room for it.
+    pub(super) fn open(
+        &mut self,
+        version: Version,
+        domain: u32,
+        now: Timestamp,
+        room: &mut Room,
+        limits: &Limits,
+    ) -> Option<usize> {
+        if let Some(at) = self.position(version, domain) {
+            return Some(at);
+        }
+        if self.streams.len() >= limits.streams_of(&self.share)
+            || !self.share.take_stream(STREAM_BYTES, room, limits)
+        {
+            return None;
+        }
+        self.books.streams.add(1);
+        self.streams.push(Stream::new(version, domain, now));
+        Some(self.streams.len() - 1)
     }
 
     /// Where packets of that version are counted.
@@ -126,6 +151,10 @@ impl Sources {
 
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Source> {
         self.list.get_mut(place)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
     }
 
     pub(super) fn insert(&mut self, source: Source) -> usize {

@@ -1,6 +1,8 @@
 //! What is remembered of one stream: an exporter's packets of one version and observation domain.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +25,27 @@ pub(super) const TEMPLATE_LIFE: i64 = 25 * 3_600;
 pub(super) const QUIET: i64 = QUIET_SECONDS as i64;
 const QUIET_SECONDS: u64 = 30 * 60;
 
+/// So often within so many seconds a template turns back only where several exporters share an address. Many repeat
+/// their templates each half hour.
+const MOST_TURNS: u8 = 3;
+const TURNS_WITHIN: i64 = 2 * 3_600;
+
 /// Data sets wait so many seconds for their template. Most exporters repeat theirs within half an hour.
 pub(super) const PATIENCE: i64 = 31 * 60;
 
 /// What a plan and what belongs to it takes of memory, besides the fields themselves.
 const TEMPLATE_BYTES: usize = size_of::<Template>() + 64;
+
+/// What a stream takes of memory, besides what it remembers.
+pub(super) const STREAM_BYTES: usize = size_of::<Stream>() + 64;
+
+/// What a rate takes, with its place in the list.
+const RATE_BYTES: usize = 32;
+
+/// What the name of an interface takes, in the stream and in the books.
+fn name_bytes(name: &InterfaceName) -> usize {
+    2 * (size_of::<InterfaceName>() + 32 + name.name.len() + name.description.len())
+}
 
 /// What records of a template are for.
 #[derive(Debug)]
@@ -49,6 +67,8 @@ pub(super) struct Template {
     /// The time that is in what was kept of it.
     pub(super) kept: Option<Timestamp>,
     pub(super) is_changed: bool,
+    /// The digest of the definition that it has replaced.
+    former: u64,
     /// Whether it is in the exporter's books: several decoders take up what was kept, and one of them uses it.
     pub(super) is_counted: bool,
 }
@@ -63,7 +83,16 @@ impl Template {
             Purpose::Flows(plan)
         };
         let fields = fields.into();
-        Some(Self { fields, form, purpose, refreshed: now, kept: None, is_changed: true, is_counted: true })
+        Some(Self {
+            fields,
+            form,
+            purpose,
+            refreshed: now,
+            kept: None,
+            is_changed: true,
+            former: 0,
+            is_counted: true,
+        })
     }
 
     pub(super) fn is_options(&self) -> bool {
@@ -74,12 +103,22 @@ impl Template {
         self.form == form && self.is_options() == options && *self.fields == *fields
     }
 
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.fields, self.form, self.is_options()).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn bytes(&self) -> usize {
         let more = match &self.purpose {
             Purpose::Flows(plan) => plan.walk.len() * 64,
             Purpose::Options(fields) => size_of_val(&**fields),
         };
         TEMPLATE_BYTES + self.fields.len() + more
+    }
+
+    pub(super) fn leap(&mut self, by: i64) {
+        self.refreshed = later(self.refreshed, by);
     }
 
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
@@ -90,6 +129,11 @@ impl Template {
 /// Seconds from one moment to another; below zero when it is before it.
 pub(super) fn seconds(now: Timestamp, then: Timestamp) -> i64 {
     now.as_micros().saturating_sub(then.as_micros()) / 1_000_000
+}
+
+/// A moment, so many microseconds later.
+pub(super) fn later(moment: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(moment.as_micros().saturating_add(micros))
 }
 
 /// A data set that came before its template.
@@ -126,8 +170,52 @@ impl Budget<'_> {
         self.share.take(bytes, self.room, self.limits)
     }
 
+    /// The same for what flows can be read without: half of the room is not for it.
+    fn take_spare(&mut self, bytes: usize) -> bool {
+        self.share.bytes + bytes <= self.limits.bytes_per_source / 2
+            && self.room.all + bytes <= self.limits.bytes / 2
+            && self.take(bytes)
+    }
+
     pub(super) fn give(&mut self, bytes: usize) {
         self.share.give(bytes, self.room);
+    }
+}
+
+/// Takes the room of one more rate, if there is any.
+fn take_rate(bytes: &mut usize, budget: &mut Budget<'_>) -> bool {
+    let fits = budget.take(RATE_BYTES);
+    *bytes += if fits { RATE_BYTES } else { 0 };
+    fits
+}
+
+/// How an exporter calls itself in its options.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum Name {
+    #[default]
+    None,
+    One(Ip),
+    /// They speak of several exporters: of none of them in particular.
+    Several,
+}
+
+impl Name {
+    /// Whether that is news.
+    pub(super) fn hear(&mut self, name: Ip) -> bool {
+        let before = *self;
+        *self = match before {
+            Self::None => Self::One(name),
+            Self::One(known) if known == name => before,
+            _ => Self::Several,
+        };
+        *self != before
+    }
+
+    pub(super) const fn ip(self) -> Ip {
+        match self {
+            Self::One(name) => name,
+            Self::None | Self::Several => Ip::NONE,
+        }
     }
 }
 
@@ -140,14 +228,17 @@ pub(super) struct Stream {
     templates: Vec<(u16, Box<Template>)>,
     pub(super) waiting: VecDeque<WaitingSet>,
     waiting_bytes: usize,
+    /// What its rates and names take.
+    options_bytes: usize,
     pub(super) sampling: Sampling,
     pub(super) names: BTreeMap<u32, InterfaceName>,
-    /// How the exporter calls itself.
-    pub(super) exporter: Ip,
+    pub(super) exporter: Name,
     /// When it began, in milliseconds since the epoch, where its packets do not say.
     pub(super) boot: Option<i64>,
     pub(super) sequence: Sequence,
     pub(super) last: Timestamp,
+    /// How often, and since when, a template turned back to the definition that it had before.
+    turns: Option<(Timestamp, u8)>,
     /// There is no room for more templates before: so that a flood of them costs little time.
     full_until: Option<Timestamp>,
     /// What is to be kept anew.
@@ -166,12 +257,14 @@ impl Stream {
             templates: Vec::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            options_bytes: 0,
             sampling: Sampling::default(),
             names: BTreeMap::new(),
-            exporter: Ip::NONE,
+            exporter: Name::None,
             boot: None,
             sequence: Sequence::default(),
             last: now,
+            turns: None,
             full_until: None,
             options_changed: false,
             sequence_changed: false,
@@ -218,14 +311,33 @@ impl Stream {
         if found.is_err() && self.full_until.is_some_and(|until| now < until) {
             return Learnt::NoRoom;
         }
-        let Some(template) = Template::new(fields, form, options, now) else { return Learnt::Unusable };
+        let Some(mut template) = Template::new(fields, form, options, now) else { return Learnt::Unusable };
         let learnt = if let Ok(at) = found {
+            let old = &self.templates[at].1;
+            template.former = old.digest();
+            if old.former == template.digest() {
+                self.turned_back(now, budget.books);
+            }
             self.forget_at(at, budget);
             Learnt::Changed
         } else {
             Learnt::New
         };
         if self.put(id, template, budget) { learnt } else { Learnt::NoRoom }
+    }
+
+    /// A template has again the definition that it had before the last one. No exporter does so again and again: there
+    /// are two.
+    fn turned_back(&mut self, now: Timestamp, books: &ExporterBooks) {
+        if self.turns.is_none_or(|(since, _)| seconds(now, since) > TURNS_WITHIN) {
+            self.turns = Some((now, 0));
+        }
+        if let Some((_, turns)) = &mut self.turns {
+            *turns = turns.saturating_add(1);
+            if *turns >= MOST_TURNS {
+                books.set_mixed();
+            }
+        }
     }
 
     /// Whether there was room.
@@ -349,13 +461,72 @@ impl Stream {
 
     /// Gives up what is too old.
     pub(super) fn expire(&mut self, now: Timestamp, budget: &mut Budget<'_>) {
+        let removed = self.removed.len();
         let expired = self.forget(|_, template| template.is_expired(now), budget);
+        // Another decoder, which has the exporter's datagrams now, may use it.
+        if budget.books.is_shared() {
+            self.removed.truncate(removed);
+        }
         budget.books.templates_expired.add(expired);
         while self.waiting.front().is_some_and(|set| seconds(now, set.received) > PATIENCE) {
             self.drop_oldest(budget.share, budget.room);
             budget.books.waiting.sets.add(-1);
             budget.books.waiting.dropped.inc();
         }
+    }
+
+    /// A sampler has a rate. Whether that is news.
+    pub(super) fn set_sampler(&mut self, id: u64, rate: NonZeroU32, budget: &mut Budget<'_>) -> bool {
+        let bytes = &mut self.options_bytes;
+        self.sampling.set_sampler(id, rate, || take_rate(bytes, budget))
+    }
+
+    /// An interface has a rate. Whether that is news.
+    pub(super) fn set_interface(&mut self, index: u64, rate: NonZeroU32, budget: &mut Budget<'_>) -> bool {
+        let bytes = &mut self.options_bytes;
+        self.sampling.set_interface(index, rate, || take_rate(bytes, budget))
+    }
+
+    /// An interface has a name. Whether that is news.
+    pub(super) fn name(&mut self, interface: u32, name: InterfaceName, budget: &mut Budget<'_>) -> bool {
+        let before = self.names.get(&interface);
+        if before == Some(&name) {
+            return false;
+        }
+        let before = before.map(name_bytes);
+        if before.is_none() && self.names.len() >= budget.limits.names_of(budget.share) {
+            return false;
+        }
+        if !budget.take_spare(name_bytes(&name)) {
+            return false;
+        }
+        self.options_bytes += name_bytes(&name);
+        if let Some(bytes) = before {
+            budget.give(bytes);
+            self.options_bytes -= bytes;
+        }
+        budget.books.name_interface(interface, name.clone());
+        self.names.insert(interface, name);
+        true
+    }
+
+    /// The clock has leapt by so many microseconds: nothing is older for that.
+    pub(super) fn leap(&mut self, by: i64) {
+        self.last = later(self.last, by);
+        self.full_until = self.full_until.map(|until| later(until, by));
+        for (_, template) in &mut self.templates {
+            template.leap(by);
+            template.is_changed = true;
+            self.templates_changed = true;
+        }
+    }
+
+    /// Whether its options have told anything.
+    pub(super) fn has_options(&self) -> bool {
+        self.sampling != Sampling::default()
+            || !self.exporter.ip().is_none()
+            || self.boot.is_some()
+            || !self.names.is_empty()
     }
 
     /// Whether anything is to be kept anew.
@@ -371,6 +542,9 @@ impl Stream {
     /// It is not followed any more: takes all that it has out of the books.
     pub(super) fn close(&mut self, budget: &mut Budget<'_>) {
         self.forget(|_, _| true, budget);
+        budget.books.streams.add(-1);
+        budget.give(STREAM_BYTES + std::mem::take(&mut self.options_bytes));
+        budget.books.forget_interfaces(self.names.keys());
         while self.drop_oldest(budget.share, budget.room) {
             budget.books.waiting.sets.add(-1);
             budget.books.waiting.dropped.inc();

@@ -15,15 +15,25 @@ pub(super) struct Field {
     pub(super) enterprise: u32,
     pub(super) element: u16,
     pub(super) length: u16,
+    /// Of what the other fields speak.
+    pub(super) is_scope: bool,
 }
 
-/// In which form field specifiers are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// In which form field specifiers are written. Of options, so many are scopes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Form {
-    /// Four bytes each; of options, so many are scopes.
+    /// Four bytes each.
     V9 { scopes: u16 },
     /// Four bytes or, with an enterprise number, eight.
-    Ipfix,
+    Ipfix { scopes: u16 },
+}
+
+impl Form {
+    const fn scopes(self) -> u16 {
+        match self {
+            Self::V9 { scopes } | Self::Ipfix { scopes } => scopes,
+        }
+    }
 }
 
 /// The fields of a template, read from its bytes.
@@ -48,19 +58,20 @@ impl Iterator for Fields<'_> {
         let mut element = u16::from_be_bytes([head[0], head[1]]);
         let length = u16::from_be_bytes([head[2], head[3]]);
         let mut enterprise = 0;
+        let is_scope = self.seen < self.form.scopes();
         match self.form {
-            Form::Ipfix if element & 0x8000 != 0 => {
+            Form::Ipfix { .. } if element & 0x8000 != 0 => {
                 let (number, after) = rest.split_first_chunk::<4>()?;
                 enterprise = u32::from_be_bytes(*number);
                 element &= 0x7fff;
                 rest = after;
             }
-            Form::V9 { scopes } if self.seen < scopes => enterprise = SCOPE,
+            Form::V9 { .. } if is_scope => enterprise = SCOPE,
             _ => {}
         }
         self.bytes = rest;
         self.seen = self.seen.saturating_add(1);
-        Some(Field { enterprise, element, length })
+        Some(Field { enterprise, element, length, is_scope })
     }
 }
 
@@ -123,10 +134,12 @@ impl<'a> Entries<'a> {
                 (6, length, Form::V9 { scopes: scopes / 4 }, true)
             }
             Kind::Ipfix if count == 0 => return Some(withdrawn),
-            Kind::Ipfix => (4, self.ipfix_length(4, count)?, Form::Ipfix, false),
+            Kind::Ipfix => (4, self.ipfix_length(4, count)?, Form::Ipfix { scopes: 0 }, false),
             // A withdrawal has no count of scopes.
             Kind::IpfixOptions if count == 0 => return Some(withdrawn),
-            Kind::IpfixOptions => (6, self.ipfix_length(6, count)?, Form::Ipfix, true),
+            Kind::IpfixOptions => {
+                (6, self.ipfix_length(6, count)?, Form::Ipfix { scopes: self.u16(4)? }, true)
+            }
         };
         let fields = self.rest.get(header..header + length)?;
         let usable = id >= FIRST_ID && length >= 4;

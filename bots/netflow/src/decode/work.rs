@@ -7,7 +7,7 @@ use super::room::{Limits, Room};
 use super::run::{Run, Tally};
 use super::sequence::{self, Reach};
 use super::source::{Source, waiting_since};
-use super::stream::{Budget, QUIET, Stream, seconds};
+use super::stream::{Budget, QUIET, seconds};
 use super::{fixed, kept};
 use crate::books::{Malformed, RateOrigin};
 use crate::flow::{Flow, Ip, Origin, Version};
@@ -43,15 +43,16 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Reads it, and counts what was in it.
+    /// Reads it, and counts what was in it. Returns how the exporter called itself last.
     pub(super) fn datagram<S: FnMut(&Origin, &[Flow])>(
         &mut self,
         datagram: &[u8],
         flows: &mut Vec<Flow>,
         sink: &mut S,
-    ) {
+    ) -> Ip {
         let Some(kind) = Kind::of(datagram) else {
-            return self.source.books.malformed(Malformed::Version).inc();
+            self.source.books.malformed(Malformed::Version).inc();
+            return Ip::NONE;
         };
         let version = match kind {
             Kind::Fixed(version) | Kind::Sets(version) => version,
@@ -70,7 +71,9 @@ impl Work<'_> {
             self.source.books.malformed(Malformed::Header).inc();
         }
         run.flush();
+        let reported = run.origin.reported;
         self.count(version, datagram.len(), run.tally);
+        reported
     }
 
     fn fixed<S: FnMut(&Origin, &[Flow])>(
@@ -127,11 +130,6 @@ impl Work<'_> {
         let mut budget = Budget { share, room: self.room, limits: self.limits, books };
         let records = message.decode(stream, &mut budget, run);
         run.flush();
-        if run.tally.names {
-            for (index, name) in &stream.names {
-                books.name_interface(*index, name.clone());
-            }
-        }
         if stream.waiting_since() != had_waiting {
             books.waiting.set_since(waiting_since(streams));
         }
@@ -168,18 +166,17 @@ impl Work<'_> {
             self.source.streams[at].last = self.received;
             return Some(at);
         }
-        let Source { address, books, share, streams, .. } = &mut *self.source;
-        if streams.len() >= self.limits.streams {
+        let Source { books, share, streams, .. } = &mut *self.source;
+        if streams.len() >= self.limits.streams_of(share) {
             let (at, oldest) = streams.iter_mut().enumerate().min_by_key(|(_, stream)| stream.last)?;
             if seconds(self.received, oldest.last) <= QUIET {
                 return None;
             }
-            kept::forget(*address, oldest, self.removed);
+            kept::forget(books, oldest, self.removed);
             oldest.close(&mut Budget { share, room: self.room, limits: self.limits, books });
             streams.swap_remove(at);
         }
-        streams.push(Stream::new(version, domain, self.received));
-        Some(streams.len() - 1)
+        self.source.open(version, domain, self.received, self.room, self.limits)
     }
 
     /// Follows the numbers of a stream's packets.

@@ -35,7 +35,7 @@ pub(crate) use sightings::Sightings;
 use crate::aggregate::{Windows, WindowsOptions};
 use crate::archive::{self, Archive, ArchiveOptions};
 use crate::books::Books;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Kept};
 use crate::receive::{ListenOptions, Listener};
 use crate::settings::Options;
 use control::Control;
@@ -96,6 +96,17 @@ impl Engine {
             unreadable.iter().for_each(|key| kept.remove(key));
         }
         let remembered = streams.load().await;
+        let remembered = remembered.iter().map(|(key, value)| (&**key, &**value));
+        let (remembered, unusable) = Kept::read(remembered, cx.clock().now());
+        unusable.unreadable.iter().chain(&unusable.too_old).for_each(|key| streams.remove(key));
+        if !unusable.unreadable.is_empty() {
+            let count = unusable.unreadable.len();
+            tracing::warn!(
+                "{count} parts of what was known of exporters could not be read from the state: exporters will send them \
+                 again"
+            );
+        }
+        let remembered = Arc::new(remembered);
         let (books, control) = (Arc::new(Books::default()), Arc::<Control>::default());
         let (sightings, losses) = (Arc::<Sightings>::default(), Arc::<LossCounts>::default());
         let directives = state.table(DIRECTIVES);
@@ -110,15 +121,7 @@ impl Engine {
             let counts = Arc::<ShardCounts>::default();
             let (address, buffer_bytes) = (listener.local_addr(), listener.buffer_bytes());
             sockets.push(Socket { address, buffer_bytes, counts: Arc::clone(&counts) });
-            let mut decoder = Decoder::new(Arc::clone(&books));
-            let unreadable = decoder.restore(remembered.iter().map(|(key, value)| (&**key, &**value)));
-            unreadable.iter().for_each(|key| streams.remove(key));
-            if !unreadable.is_empty() && number == 0 {
-                let count = unreadable.len();
-                tracing::warn!(
-                    "{count} templates could not be read from the state: exporters will send them again"
-                );
-            }
+            let decoder = Decoder::new(Arc::clone(&books)).with_kept(Arc::clone(&remembered));
             shards.push(Shard {
                 number,
                 listener,

@@ -239,6 +239,7 @@ impl Tools {
                 state.version = 0;
             }
         }
+        state.decoder.tick(now);
         state.decoder.flush();
         let dropped = receiver.dropped_by_kernel();
         self.counts.kernel_drops.add(dropped - state.kernel_drops);

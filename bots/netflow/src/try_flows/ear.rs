@@ -9,7 +9,7 @@ use super::json;
 use super::traffic::{Meter, Traffic};
 use crate::Ip;
 use crate::books::Books;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Limits};
 
 /// Decodes what it hears. Flows are measured, or written as JSON.
 pub(super) struct Ear {
@@ -32,7 +32,7 @@ pub(super) struct Heard {
 impl Ear {
     pub(super) fn new(is_json: bool, count: Option<u64>) -> Self {
         let books = Arc::new(Books::default());
-        let decoder = Decoder::new(Arc::clone(&books));
+        let decoder = Decoder::new(Arc::clone(&books)).with_limits(Limits::of_few());
         let room = count.unwrap_or(u64::MAX);
         Self { books, decoder, meter: Meter::default(), is_json, room, heard: Heard::default() }
     }

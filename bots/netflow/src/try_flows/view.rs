@@ -135,6 +135,9 @@ impl View<'_> {
         if malformed > 0 {
             words.push(format!("{malformed} malformed"));
         }
+        if exporter.is_mixed() {
+            words.push("several exporters behind one address: their flows are read wrongly".to_owned());
+        }
         if exporter.long_flows.get() > 0 {
             words.push("flows longer than 2 min: set its active timeout to 60 s".to_owned());
         }
