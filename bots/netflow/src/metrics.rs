@@ -14,17 +14,17 @@ impl Engine {
         self.write_sockets(out);
         let (windows, bytes) = self.reports.waiting();
         out.gauge(
-            "netflow_windows_waiting",
+            "grafolean_netflow_windows_waiting",
             "Closed windows that an account has not had yet.",
             windows as f64,
         );
-        out.gauge("netflow_windows_waiting_bytes", "Their size.", bytes as f64);
+        out.gauge("grafolean_netflow_windows_waiting_bytes", "Their size.", bytes as f64);
         out.counter(
-            "netflow_windows_dropped_total",
+            "grafolean_netflow_windows_dropped_total",
             "Closed windows that no account has had, given up for want of room.",
             &self.reports.dropped,
         );
-        let name = "netflow_top_error_ratio";
+        let name = "grafolean_netflow_top_error_ratio";
         out.family(
             name,
             "gauge",
@@ -36,13 +36,21 @@ impl Engine {
         }
         let LossCounts { refused_flows, other_interfaces, dropped_keys } = &*self.losses;
         for (name, help, count) in [
-            ("netflow_flows_refused_total", "Flows of exporters for which there was no room.", refused_flows),
             (
-                "netflow_flows_of_other_interfaces_total",
+                "grafolean_netflow_flows_refused_total",
+                "Flows of exporters for which there was no room.",
+                refused_flows,
+            ),
+            (
+                "grafolean_netflow_flows_of_other_interfaces_total",
                 "Flows of interfaces for which there was no room: they count for their exporter only.",
                 other_interfaces,
             ),
-            ("netflow_keys_dropped_total", "Entries of lists that gave way to bigger ones.", dropped_keys),
+            (
+                "grafolean_netflow_keys_dropped_total",
+                "Entries of lists that gave way to bigger ones.",
+                dropped_keys,
+            ),
         ] {
             out.family(name, "counter", help).sample(name, &[], count.get() as f64);
         }
@@ -61,26 +69,30 @@ impl Engine {
             }
         };
         family(
-            "netflow_kernel_drops_total",
+            "grafolean_netflow_kernel_drops_total",
             "Datagrams that the kernel dropped because the socket's buffer was full.",
             |counts| &counts.kernel_drops,
         );
-        family("netflow_not_allowed_total", "Datagrams from outside NETFLOW_ALLOW.", |counts| {
+        family("grafolean_netflow_not_allowed_total", "Datagrams from outside NETFLOW_ALLOW.", |counts| {
             &counts.not_allowed
         });
-        family("netflow_above_rate_total", "Datagrams above NETFLOW_EXPORTER_RATE.", |counts| {
+        family("grafolean_netflow_above_rate_total", "Datagrams above NETFLOW_EXPORTER_RATE.", |counts| {
             &counts.above_rate
         });
-        family("netflow_slices_late_total", "Times that adding up was behind receiving.", |counts| {
-            &counts.late
-        });
-        family("netflow_socket_errors_total", "Errors of the socket.", |counts| &counts.socket_errors);
         family(
-            "netflow_decoder_panics_total",
+            "grafolean_netflow_slices_late_total",
+            "Times that adding up was behind receiving.",
+            |counts| &counts.late,
+        );
+        family("grafolean_netflow_socket_errors_total", "Errors of the socket.", |counts| {
+            &counts.socket_errors
+        });
+        family(
+            "grafolean_netflow_decoder_panics_total",
             "Datagrams that the decoder could not stand: a bug.",
             |counts| &counts.panics,
         );
-        let name = "netflow_receive_buffer_bytes";
+        let name = "grafolean_netflow_receive_buffer_bytes";
         out.family(name, "gauge", "What the kernel holds for the socket.");
         for (number, Socket { address, buffer_bytes, .. }) in self.sockets.iter().enumerate() {
             let labels = [("socket", &*number.to_string()), ("address", &*address.to_string())];
@@ -91,9 +103,13 @@ impl Engine {
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus holds all numbers as f64")]
 fn write_archive(counts: &archive::Counts, out: &mut MetricsText) {
-    out.counter("netflow_archive_flows_offered_total", "Flows for the archive.", &counts.offered);
-    out.counter("netflow_archive_flows_written_total", "Those that are on the disk.", &counts.written);
-    let name = "netflow_archive_flows_dropped_total";
+    out.counter("grafolean_netflow_archive_flows_offered_total", "Flows for the archive.", &counts.offered);
+    out.counter(
+        "grafolean_netflow_archive_flows_written_total",
+        "Those that are on the disk.",
+        &counts.written,
+    );
+    let name = "grafolean_netflow_archive_flows_dropped_total";
     out.family(
         name,
         "counter",
@@ -102,14 +118,14 @@ fn write_archive(counts: &archive::Counts, out: &mut MetricsText) {
     for (reason, counter) in [("queue", &counts.dropped_queue), ("disk", &counts.dropped_disk)] {
         out.sample(name, &[("reason", reason)], counter.get() as f64);
     }
-    out.counter("netflow_archive_files_total", "Files that were completed.", &counts.files);
+    out.counter("grafolean_netflow_archive_files_total", "Files that were completed.", &counts.files);
     out.counter(
-        "netflow_archive_files_removed_total",
+        "grafolean_netflow_archive_files_removed_total",
         "Files that were too old or too much.",
         &counts.removed,
     );
     out.gauge(
-        "netflow_archive_open_file_bytes",
+        "grafolean_netflow_archive_open_file_bytes",
         "The file that is being written.",
         counts.open_bytes.get() as f64,
     );

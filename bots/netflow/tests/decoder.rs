@@ -600,8 +600,14 @@ fn a_hundred_thousand_spoofed_sources_do_not_drive_out_a_known_one() {
     assert_eq!(bench.books.list().len(), 2);
     let mut out = MetricsText::default();
     bench.books.write_metrics(&mut out);
-    assert!(out.as_str().contains("netflow_packets_total{version=\"v9\"} 4098\n"), "sums keep what is gone");
-    assert!(out.as_str().contains("netflow_exporter_flows_total{exporter=\"192.0.2.1\",version=\"v9\"} 1\n"));
+    assert!(
+        out.as_str().contains("grafolean_netflow_packets_total{version=\"v9\"} 4098\n"),
+        "sums keep what is gone"
+    );
+    assert!(
+        out.as_str()
+            .contains("grafolean_netflow_exporter_flows_total{exporter=\"192.0.2.1\",version=\"v9\"} 1\n")
+    );
 }
 
 #[test]
@@ -963,9 +969,12 @@ fn metrics_show_the_exporters_of_entities_before_others() {
     let mut out = MetricsText::default();
     bench.books.write_metrics(&mut out);
     let lines = |name: &str| out.as_str().lines().filter(|line| line.starts_with(name)).count();
-    assert_eq!(lines("netflow_exporter_flows_total"), 51);
-    assert!(out.as_str().contains("netflow_exporter_flows_total{exporter=\"192.0.2.1\",version=\"v5\"} 1\n"));
-    assert!(out.as_str().contains("netflow_flows_total{version=\"v5\"} 1001\n"));
+    assert_eq!(lines("grafolean_netflow_exporter_flows_total"), 51);
+    assert!(
+        out.as_str()
+            .contains("grafolean_netflow_exporter_flows_total{exporter=\"192.0.2.1\",version=\"v5\"} 1\n")
+    );
+    assert!(out.as_str().contains("grafolean_netflow_flows_total{version=\"v5\"} 1001\n"));
 }
 
 #[test]
@@ -1066,6 +1075,6 @@ fn metrics_tell_who_said_the_sampling_rate() {
     bench.flows(&v5(0, 1, 1, 100));
     let mut out = MetricsText::default();
     bench.books.write_metrics(&mut out);
-    let line = "netflow_exporter_sampling_rate{exporter=\"192.0.2.1\",origin=\"header\"} 100\n";
+    let line = "grafolean_netflow_exporter_sampling_rate{exporter=\"192.0.2.1\",origin=\"header\"} 100\n";
     assert!(out.as_str().contains(line));
 }

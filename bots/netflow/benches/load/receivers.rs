@@ -248,7 +248,7 @@ impl Target for Bot {
     }
 
     fn bytes(&mut self) -> Option<u64> {
-        Some(self.bot.metrics().sum("netflow_octets_total") as u64)
+        Some(self.bot.metrics().sum("grafolean_netflow_octets_total") as u64)
     }
 
     fn delivered(&self, all: u64) -> Option<u64> {

@@ -92,7 +92,7 @@ const OF_EXPORTERS: [Family; 17] = [
 ];
 
 impl Books {
-    /// Writes all numbers: the sums of all exporters (`netflow_…`), and those of each (`netflow_exporter_…`, for the
+    /// Writes all numbers: the sums of all exporters (`netflow_…`), and those of each (`grafolean_netflow_exporter_…`, for the
     /// first thousand that entities have, and the first fifty others, by address).
     pub fn write_metrics(&self, out: &mut MetricsText) {
         let exporters = self.list();
@@ -105,17 +105,25 @@ impl Books {
             known.chain(others).map(|exporter| (exporter.address().to_string(), exporter)).collect();
 
         out.counter(
-            "netflow_refused_datagrams_total",
+            "grafolean_netflow_refused_datagrams_total",
             "Datagrams of sources for which there is no room.",
             &self.refused,
         );
-        out.gauge("netflow_exporters", "Sources of datagrams that are remembered.", count(exporters.len()));
+        out.gauge(
+            "grafolean_netflow_exporters",
+            "Sources of datagrams that are remembered.",
+            count(exporters.len()),
+        );
         for (name, help, value) in OF_VERSIONS {
-            out.family(&format!("netflow_{name}"), "counter", help);
+            out.family(&format!("grafolean_netflow_{name}"), "counter", help);
             for (version, books) in sum.versions() {
-                out.sample(&format!("netflow_{name}"), &[("version", version.name())], float(value(books)));
+                out.sample(
+                    &format!("grafolean_netflow_{name}"),
+                    &[("version", version.name())],
+                    float(value(books)),
+                );
             }
-            let name = format!("netflow_exporter_{name}");
+            let name = format!("grafolean_netflow_exporter_{name}");
             out.family(&name, "counter", help);
             for (address, exporter) in &shown {
                 for (version, books) in exporter.versions() {
@@ -127,16 +135,16 @@ impl Books {
         for (name, kind, help, value) in OF_EXPORTERS {
             // Of what goes up and down there is no sum.
             if kind == "counter" {
-                out.family(&format!("netflow_{name}"), kind, help);
-                out.sample(&format!("netflow_{name}"), &[], value(&sum));
+                out.family(&format!("grafolean_netflow_{name}"), kind, help);
+                out.sample(&format!("grafolean_netflow_{name}"), &[], value(&sum));
             }
-            let name = format!("netflow_exporter_{name}");
+            let name = format!("grafolean_netflow_exporter_{name}");
             out.family(&name, kind, help);
             for (address, exporter) in &shown {
                 out.sample(&name, &[("exporter", address)], value(exporter));
             }
         }
-        let name = "netflow_exporter_sampling_rate";
+        let name = "grafolean_netflow_exporter_sampling_rate";
         let help = "The sampling rate of the last flows, and who said it. 0: the exporter has not said.";
         out.family(name, "gauge", help);
         for (address, exporter) in &shown {
@@ -145,15 +153,23 @@ impl Books {
             out.sample(name, &labels, rate.map_or(0.0, |rate| f64::from(rate.get())));
         }
         let help = "Datagrams in which something is wrong.";
-        out.family("netflow_malformed_total", "counter", help);
+        out.family("grafolean_netflow_malformed_total", "counter", help);
         for why in Malformed::ALL {
-            out.sample("netflow_malformed_total", &[("reason", why.name())], float(sum.malformed(why)));
+            out.sample(
+                "grafolean_netflow_malformed_total",
+                &[("reason", why.name())],
+                float(sum.malformed(why)),
+            );
         }
-        out.family("netflow_exporter_malformed_total", "counter", help);
+        out.family("grafolean_netflow_exporter_malformed_total", "counter", help);
         for (address, exporter) in &shown {
             for why in Malformed::ALL.into_iter().filter(|why| exporter.malformed(*why).get() > 0) {
                 let labels = [("exporter", address.as_str()), ("reason", why.name())];
-                out.sample("netflow_exporter_malformed_total", &labels, float(exporter.malformed(why)));
+                out.sample(
+                    "grafolean_netflow_exporter_malformed_total",
+                    &labels,
+                    float(exporter.malformed(why)),
+                );
             }
         }
     }

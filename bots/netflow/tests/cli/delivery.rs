@@ -79,10 +79,10 @@ fn packets_that_are_no_flows_are_counted_and_cost_no_others() {
     Exporter::new("127.33.0.1", at).send(&[V5::default()]);
     running.until("the flow", || {
         let metrics = running.health("/metrics").1;
-        metrics.lines().any(|line| line.starts_with("netflow_flows_total") && line.ends_with(" 1"))
+        metrics.lines().any(|line| line.starts_with("grafolean_netflow_flows_total") && line.ends_with(" 1"))
     });
     let metrics = running.health("/metrics").1;
-    let malformed = metrics.lines().filter(|line| line.starts_with("netflow_malformed_total"));
+    let malformed = metrics.lines().filter(|line| line.starts_with("grafolean_netflow_malformed_total"));
     let counts = malformed.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
     assert!(counts.sum::<u64>() >= 5, "{metrics}");
     let ended = running.terminated().with(0);

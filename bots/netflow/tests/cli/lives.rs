@@ -46,7 +46,9 @@ fn a_stop_within_a_window_costs_nothing() {
         Exporter::new("127.42.0.1", receives_at(&running)).send(&[V5::default()]);
         running.until("the flow", || {
             let metrics = running.health("/metrics").1;
-            metrics.lines().any(|line| line.starts_with("netflow_flows_total{") && line.ends_with(" 1"))
+            metrics
+                .lines()
+                .any(|line| line.starts_with("grafolean_netflow_flows_total{") && line.ends_with(" 1"))
         });
         running.terminated().with(0);
     }
