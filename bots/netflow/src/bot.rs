@@ -9,7 +9,7 @@ use std::time::Duration;
 use grafoleancollector::telemetry::MetricsText;
 use grafoleancollector::{
     AccountId, Anchor, Collector, Context, Environment, FetchError, Finding, Interval, Job, JobError, Run,
-    Samples, StartError, Timestamp,
+    Samples, StartError, State, Timestamp,
 };
 
 use crate::aggregate::Level;
@@ -31,7 +31,7 @@ const LATE: Duration = Duration::from_secs(90);
 /// How long an account that cannot be read is waited for, before what no other has is nobody's.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// Values of one run, more or less: beyond it the next window waits for the next run.
-const MOST_VALUES: usize = 200_000;
+const MOST_VALUES: usize = 50_000;
 
 /// Grafolean's NetFlow bot.
 pub struct NetFlowBot {
@@ -101,12 +101,17 @@ impl NetFlowBot {
         Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn deliver(&self, due: Timestamp, reader: Reader, owners: &Owners) -> Result<Samples, JobError> {
+    async fn deliver(
+        &self,
+        run: &Run<NetFlowTask>,
+        reader: Reader,
+        owners: &Owners,
+    ) -> Result<Samples, JobError> {
         let engine = self.engine()?;
-        let end = end_of_window(due, reader.level);
+        let end = end_of_window(run.due, reader.level);
         let closed = engine.reports.closed_at(end).await;
         let mut samples = Samples::for_account(reader.account);
-        self.add_windows(engine, reader, owners, &mut samples).await;
+        self.add_windows(run.context().state(), reader, owners, &mut samples).await?;
         if closed {
             return Ok(samples);
         }
@@ -116,31 +121,45 @@ impl NetFlowBot {
 
     async fn catch_up(
         &self,
-        due: Timestamp,
+        run: &Run<NetFlowTask>,
         account: AccountId,
         owners: &Owners,
     ) -> Result<Samples, JobError> {
-        let engine = self.engine()?;
+        let reports = &self.engine()?.reports;
         let mut samples = Samples::for_account(account);
         for reader in readers(account, owners) {
-            if engine.reports.lacks(reader, due.minus(shift(reader.level) + LATE)) {
-                self.add_windows(engine, reader, owners, &mut samples).await;
+            if reports.lacks(reader, run.due.minus(shift(reader.level) + LATE)) {
+                self.add_windows(run.context().state(), reader, owners, &mut samples).await?;
             }
         }
         Ok(samples)
     }
 
     /// Adds the windows that a reader lacks, as long as there is room.
-    async fn add_windows(&self, engine: &Engine, reader: Reader, owners: &Owners, samples: &mut Samples) {
-        for (number, report) in engine.reports.due(reader) {
+    async fn add_windows(
+        &self,
+        state: &State,
+        reader: Reader,
+        owners: &Owners,
+        samples: &mut Samples,
+    ) -> Result<(), JobError> {
+        let reports = &self.engine()?.reports;
+        let due = reports.due(reader);
+        if !due.is_empty() {
+            // A window that was delivered and then forgotten by a kill would be closed once more, without what came
+            // last. Where the state cannot be written, values come all the same.
+            let _ = state.written().await;
+        }
+        for (number, report) in due {
             if samples.len() > MOST_VALUES {
                 break;
             }
             deliver::deliver(&report, owners, reader.part, self.options.top_n, samples);
-            engine.reports.took(reader, number);
+            reports.took(reader, number);
             // The values of a window are some work, and others wait for the thread.
             tokio::task::yield_now().await;
         }
+        Ok(())
     }
 
     /// Says once that a container's bridge hides the exporters.
@@ -255,8 +274,8 @@ impl Collector for NetFlowBot {
 
     async fn perform(&self, run: &Run<NetFlowTask>) -> Result<Samples, JobError> {
         match &run.task.0 {
-            What::Deliver { reader, owners } => self.deliver(run.due, *reader, owners).await,
-            What::CatchUp { account, owners } => self.catch_up(run.due, *account, owners).await,
+            What::Deliver { reader, owners } => self.deliver(run, *reader, owners).await,
+            What::CatchUp { account, owners } => self.catch_up(run, *account, owners).await,
             What::Suggest { account } => {
                 let (lasting, known) = (self.engine()?.sightings.lasting(suggest::LASTING), self.known());
                 self.suggestions.suggest(run.context(), *account, lasting, &known).await?;

@@ -56,6 +56,9 @@ struct Shelf {
     served: Option<Served>,
     tables: Option<Tables>,
     errors: HashMap<Level, f64>,
+    /// Windows of the last life. After a kill at the wrong moment one of them may still be open as well: it would come
+    /// again, without what came last.
+    restored: HashSet<(Level, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -101,6 +104,7 @@ impl Reports {
         let mut shelf = self.shelf();
         for (key, value) in &reports {
             if let (Some(number), Some(report)) = (piece_of(key), Report::decode(value)) {
+                shelf.restored.insert((report.level, report.end));
                 shelf.add_piece(number, report, value.len());
             } else {
                 unreadable += 1;
@@ -134,7 +138,7 @@ impl Reports {
         let pieces: Vec<_> = pieces(&report).collect();
         let mut shelf = self.shelf();
         shelf.errors.insert(level, error);
-        if report.exporters.is_empty() {
+        if report.exporters.is_empty() || shelf.restored.remove(&(level, report.end)) {
             return;
         }
         let (number, bytes) = (shelf.next, pieces.iter().map(Vec::len).sum());
@@ -444,6 +448,17 @@ mod tests {
         reports.push(report(Level::Minute, 180));
         assert_eq!(had(&reports, ONE), [180]);
         assert_eq!(had(&reports, TWO), [60, 120, 180]);
+    }
+
+    #[tokio::test]
+    async fn a_window_that_a_kill_left_open_though_it_was_closed_is_not_closed_again() {
+        let state = State::memory();
+        let reports = next_life(&state).await;
+        reports.push(report(Level::Minute, 60));
+        let reports = next_life(&state).await;
+        reports.push(report(Level::Minute, 60));
+        reports.push(report(Level::Minute, 120));
+        assert_eq!(had(&reports, ONE), [60, 120]);
     }
 
     #[tokio::test]

@@ -105,7 +105,7 @@ fn a_scan_of_one_exporters_network_leaves_its_neighbours_exact() {
     let report = minute_of_all(slice);
     let neighbour = of(&report, exporter(1));
     assert_eq!((neighbour.ingress.error, neighbour.egress.error), (0, 0));
-    assert_eq!(neighbour.ingress.ips.len(), 50);
+    assert_eq!(neighbour.ingress.ips.len(), 20);
     assert!(neighbour.ingress.ips.iter().all(|(_, count)| *count == bytes(2_000, 4)));
     let scanned = of(&report, exporter(2));
     assert_eq!(scanned.ingress.totals.flows, 153_000);
