@@ -8,9 +8,11 @@ use std::num::NonZeroU32;
 use grafoleancollector::Timestamp;
 
 use super::Decoder;
+use super::learnt::Template;
 use super::sequence::Sequence;
-use super::stream::{Budget, Name, Stream, Template};
+use super::stream::{Budget, Stream};
 use super::template::{FIRST_ID, Form};
+use super::told::Name;
 use crate::books::{ExporterBooks, InterfaceName};
 use crate::flow::{Ip, Version};
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use grafoleancollector::Timestamp;
 
+use super::learnt::Purpose;
 use super::options;
 use super::read::Set;
 use super::run::Run;
-use super::stream::{Budget, Learnt, Purpose, Stream};
+use super::stream::{Budget, Learnt, Stream};
 use super::template::{Entries, Entry, FIRST_ID, Kind};
 use super::times::Times;
 use crate::books::Malformed;

@@ -9,6 +9,7 @@ mod elements;
 mod fixed;
 mod frame;
 mod kept;
+mod learnt;
 mod message;
 mod options;
 mod plan;
@@ -22,6 +23,7 @@ mod source;
 mod stream;
 mod template;
 mod times;
+mod told;
 mod warnings;
 mod work;
 

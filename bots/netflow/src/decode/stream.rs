@@ -1,21 +1,20 @@
 //! What is remembered of one stream: an exporter's packets of one version and observation domain.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use grafoleancollector::Timestamp;
 
-use super::plan::{BEFORE, Plan};
+use super::learnt::Template;
+use super::plan::BEFORE;
 use super::room::{Limits, Room, Share};
 use super::sampling::Sampling;
 use super::sequence::Sequence;
-use super::template::{Field, Fields, Form};
+use super::template::Form;
 use super::times::Times;
+use super::told::Name;
 use crate::books::{ExporterBooks, InterfaceName};
-use crate::flow::{Ip, Version};
+use crate::flow::Version;
 
 /// A template that has not been repeated for so many seconds is not believed any more. Cisco's routers repeat them
 /// after a day, if they are told to repeat them as rarely as they can.
@@ -33,98 +32,8 @@ const TURNS_WITHIN: i64 = 2 * 3_600;
 /// Data sets wait so many seconds for their template. Most exporters repeat theirs within half an hour.
 pub(super) const PATIENCE: i64 = 31 * 60;
 
-/// What a plan and what belongs to it takes of memory, besides the fields themselves.
-const TEMPLATE_BYTES: usize = size_of::<Template>() + 64;
-
 /// What a stream takes of memory, besides what it remembers.
 pub(super) const STREAM_BYTES: usize = size_of::<Stream>() + 64;
-
-/// What a rate takes, with its place in the list.
-const RATE_BYTES: usize = 32;
-
-/// What the name of an interface takes, in the stream and in the books.
-fn name_bytes(name: &InterfaceName) -> usize {
-    2 * (size_of::<InterfaceName>() + 32 + name.name.len() + name.description.len())
-}
-
-/// What records of a template are for.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are plans, and all are boxed")]
-pub(super) enum Purpose {
-    Flows(Plan),
-    Options(Arc<[Field]>),
-}
-
-/// One template.
-#[derive(Debug)]
-pub(super) struct Template {
-    /// The field specifiers as they came.
-    pub(super) fields: Box<[u8]>,
-    pub(super) form: Form,
-    pub(super) purpose: Purpose,
-    /// When it came last.
-    pub(super) refreshed: Timestamp,
-    /// The time that is in what was kept of it.
-    pub(super) kept: Option<Timestamp>,
-    pub(super) is_changed: bool,
-    /// The digest of the definition that it has replaced.
-    former: u64,
-    /// Whether it is in the exporter's books: several decoders take up what was kept, and one of them uses it.
-    pub(super) is_counted: bool,
-}
-
-impl Template {
-    /// None where its records would have no bytes, or too many.
-    pub(super) fn new(fields: &[u8], form: Form, options: bool, now: Timestamp) -> Option<Self> {
-        let plan = Plan::new(Fields::new(fields, form))?;
-        let purpose = if options {
-            Purpose::Options(Fields::new(fields, form).collect())
-        } else {
-            Purpose::Flows(plan)
-        };
-        let fields = fields.into();
-        Some(Self {
-            fields,
-            form,
-            purpose,
-            refreshed: now,
-            kept: None,
-            is_changed: true,
-            former: 0,
-            is_counted: true,
-        })
-    }
-
-    pub(super) fn is_options(&self) -> bool {
-        matches!(self.purpose, Purpose::Options(_))
-    }
-
-    fn is(&self, fields: &[u8], form: Form, options: bool) -> bool {
-        self.form == form && self.is_options() == options && *self.fields == *fields
-    }
-
-    fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (&self.fields, self.form, self.is_options()).hash(&mut hasher);
-        hasher.finish()
-    }
-
-    fn bytes(&self) -> usize {
-        let more = match &self.purpose {
-            Purpose::Flows(plan) => plan.walk.len() * 64,
-            Purpose::Options(fields) => size_of_val(&**fields),
-        };
-        TEMPLATE_BYTES + self.fields.len() + more
-    }
-
-    pub(super) fn leap(&mut self, by: i64) {
-        self.refreshed = later(self.refreshed, by);
-    }
-
-    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
-        seconds(now, self.refreshed) > TEMPLATE_LIFE
-    }
-}
 
 /// Seconds from one moment to another; below zero when it is before it.
 pub(super) fn seconds(now: Timestamp, then: Timestamp) -> i64 {
@@ -171,7 +80,7 @@ impl Budget<'_> {
     }
 
     /// The same for what flows can be read without: half of the room is not for it.
-    fn take_spare(&mut self, bytes: usize) -> bool {
+    pub(super) fn take_spare(&mut self, bytes: usize) -> bool {
         self.share.bytes + bytes <= self.limits.bytes_per_source / 2
             && self.room.all + bytes <= self.limits.bytes / 2
             && self.take(bytes)
@@ -179,43 +88,6 @@ impl Budget<'_> {
 
     pub(super) fn give(&mut self, bytes: usize) {
         self.share.give(bytes, self.room);
-    }
-}
-
-/// Takes the room of one more rate, if there is any.
-fn take_rate(bytes: &mut usize, budget: &mut Budget<'_>) -> bool {
-    let fits = budget.take(RATE_BYTES);
-    *bytes += if fits { RATE_BYTES } else { 0 };
-    fits
-}
-
-/// How an exporter calls itself in its options.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) enum Name {
-    #[default]
-    None,
-    One(Ip),
-    /// They speak of several exporters: of none of them in particular.
-    Several,
-}
-
-impl Name {
-    /// Whether that is news.
-    pub(super) fn hear(&mut self, name: Ip) -> bool {
-        let before = *self;
-        *self = match before {
-            Self::None => Self::One(name),
-            Self::One(known) if known == name => before,
-            _ => Self::Several,
-        };
-        *self != before
-    }
-
-    pub(super) const fn ip(self) -> Ip {
-        match self {
-            Self::One(name) => name,
-            Self::None | Self::Several => Ip::NONE,
-        }
     }
 }
 
@@ -229,7 +101,7 @@ pub(super) struct Stream {
     pub(super) waiting: VecDeque<WaitingSet>,
     waiting_bytes: usize,
     /// What its rates and names take.
-    options_bytes: usize,
+    pub(super) options_bytes: usize,
     pub(super) sampling: Sampling,
     pub(super) names: BTreeMap<u32, InterfaceName>,
     pub(super) exporter: Name,
@@ -475,41 +347,6 @@ impl Stream {
         }
     }
 
-    /// A sampler has a rate. Whether that is news.
-    pub(super) fn set_sampler(&mut self, id: u64, rate: NonZeroU32, budget: &mut Budget<'_>) -> bool {
-        let bytes = &mut self.options_bytes;
-        self.sampling.set_sampler(id, rate, || take_rate(bytes, budget))
-    }
-
-    /// An interface has a rate. Whether that is news.
-    pub(super) fn set_interface(&mut self, index: u64, rate: NonZeroU32, budget: &mut Budget<'_>) -> bool {
-        let bytes = &mut self.options_bytes;
-        self.sampling.set_interface(index, rate, || take_rate(bytes, budget))
-    }
-
-    /// An interface has a name. Whether that is news.
-    pub(super) fn name(&mut self, interface: u32, name: InterfaceName, budget: &mut Budget<'_>) -> bool {
-        let before = self.names.get(&interface);
-        if before == Some(&name) {
-            return false;
-        }
-        let before = before.map(name_bytes);
-        if before.is_none() && self.names.len() >= budget.limits.names_of(budget.share) {
-            return false;
-        }
-        if !budget.take_spare(name_bytes(&name)) {
-            return false;
-        }
-        self.options_bytes += name_bytes(&name);
-        if let Some(bytes) = before {
-            budget.give(bytes);
-            self.options_bytes -= bytes;
-        }
-        budget.books.name_interface(interface, name.clone());
-        self.names.insert(interface, name);
-        true
-    }
-
     /// The clock has leapt by so many microseconds: nothing is older for that.
     pub(super) fn leap(&mut self, by: i64) {
         self.last = later(self.last, by);
@@ -519,14 +356,6 @@ impl Stream {
             template.is_changed = true;
             self.templates_changed = true;
         }
-    }
-
-    /// Whether its options have told anything.
-    pub(super) fn has_options(&self) -> bool {
-        self.sampling != Sampling::default()
-            || !self.exporter.ip().is_none()
-            || self.boot.is_some()
-            || !self.names.is_empty()
     }
 
     /// Whether anything is to be kept anew.
