@@ -14,9 +14,11 @@
 //! | `suggest` | exporters that no entity has become devices; `gateway`: whether a container's bridge hides them |
 //! | [`archive`] | raw flows in Parquet files |
 //! | [`books`], `metrics` | what is counted |
+//! | `allocator` | how the C library keeps free memory |
 //! | [`pcap`], `try_flows` | capture files; the command `try` |
 
 pub mod aggregate;
+mod allocator;
 pub mod archive;
 pub mod books;
 mod bot;
@@ -37,6 +39,7 @@ pub mod sflow;
 mod suggest;
 mod try_flows;
 
+pub use allocator::keep_memory_together;
 pub use bot::{NetFlowBot, NetFlowTask};
 pub use flow::{Direction, Event, Flow, Has, Ip, Origin, Version};
 pub use protocol::{Defaults, NetFlow, Nothing};

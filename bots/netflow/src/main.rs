@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use grafolean_netflow_bot::{NetFlowBot, VARIABLES, try_flows};
+use grafolean_netflow_bot::{NetFlowBot, VARIABLES, keep_memory_together, try_flows};
 use grafoleancollector::Program;
 
 fn main() -> ExitCode {
+    keep_memory_together();
     Program::new("grafolean-netflow-bot", env!("CARGO_PKG_VERSION"))
         .about("Grafolean's NetFlow bot: receives flows (NetFlow v5, v7, v9, IPFIX, sFlow v5), adds them up, and delivers the sums")
         .variables(VARIABLES)

@@ -34,7 +34,7 @@ pub const VARIABLES: &[Variable] = &[
 /// The port that NetFlow collectors listen on.
 const PORT: u16 = 2055;
 /// More than people can read; each costs paths in the backend, and memory for each interface.
-const MOST_TOP_N: usize = 100;
+const MOST_TOP_N: usize = 500;
 const MOST_THREADS: usize = 64;
 
 /// What the environment says of this bot.

@@ -42,7 +42,7 @@ impl Lives {
 
     fn start(&self) -> Running {
         // Nothing gives way in the lists: every packet is to be found.
-        self.scene.bot(&[]).env("DATA_DIR", self.directory.path()).env("TOP_N", "1000").start()
+        self.scene.bot(&[]).env("DATA_DIR", self.directory.path()).env("TOP_N", "500").start()
     }
 
     /// A life in which packets come to its last moment.
