@@ -29,7 +29,7 @@ mod kept;
 const MIB: usize = 1 << 20;
 /// How far back a slice may begin and still count in the open minute.
 const LATE: Duration = Duration::from_secs(300);
-/// How long after its last egress record an exporter still counts as one that tells of its egress itself. The same flow may
+/// How long after the quarter of its last egress record an exporter still counts as one that tells of its egress itself. The same flow may
 /// be told of in one minute as it comes in, and as it goes out in another.
 const TELLS_OF_EGRESS: Duration = Duration::from_secs(3_600);
 /// How many exporters are remembered for sending egress records.
@@ -80,7 +80,7 @@ impl WindowsOptions {
 #[derive(Debug)]
 pub struct Windows {
     options: WindowsOptions,
-    /// In which minute an exporter sent its last egress record.
+    /// In which quarter of an hour an exporter sent its last egress record.
     senders: HashMap<ExporterKey, Timestamp, Folded>,
     minute: Option<Kept>,
     /// The memory of the minute before, for the next one.
@@ -274,13 +274,14 @@ impl Windows {
         let before = self.senders.len();
         self.senders.retain(|_, last| at.since(*last) < TELLS_OF_EGRESS);
         let mut is_new = self.senders.len() != before;
+        // By the quarter, so that it is kept now and then only, and is the same after a restart.
+        let quarter = Level::QuarterHour.begin(at);
         for exporter in store.exporters().iter().filter(|exporter| exporter.sends_egress) {
             if let Some(last) = self.senders.get_mut(&exporter.key) {
-                // It is kept now and then only: a restart may take a quarter of an hour from it.
-                is_new |= Level::QuarterHour.begin(*last) != Level::QuarterHour.begin(at);
-                *last = at;
+                is_new |= *last != quarter;
+                *last = quarter;
             } else if self.senders.len() < MOST_SENDERS {
-                self.senders.insert(exporter.key, at);
+                self.senders.insert(exporter.key, quarter);
                 is_new = true;
             }
         }
