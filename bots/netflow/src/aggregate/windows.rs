@@ -59,7 +59,7 @@ impl Default for WindowsOptions {
         Self {
             top_n: 10,
             minute_bytes: 64 * MIB,
-            quarter_bytes: 24 * MIB,
+            quarter_bytes: 20 * MIB,
             long_bytes: 8 * MIB,
             kept_slice_bytes: MIB,
             kept_minute_bytes: 4 * MIB,

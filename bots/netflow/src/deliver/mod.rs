@@ -33,7 +33,7 @@ pub(crate) struct Owners {
 }
 
 /// Entities of one part, more or less. One with 24 interfaces has up to 1,000 values.
-const PART: usize = 64;
+const PART: usize = 32;
 
 impl Owners {
     /// An entity stays in its part unless there are many more, or fewer.

@@ -131,7 +131,7 @@ fn the_entities_of_a_large_account_come_in_parts_and_each_once() {
     let address = |n: u64| format!("10.1.{}.{}", n / 200, n % 200);
     let exporters = (1..=1_000).map(|n| exporter(&address(n), side(1_000), Side::default())).collect();
     let owners: Vec<_> = (1..=1_000).map(|n| owner(n, &[&address(n)])).collect();
-    assert_eq!(Owners::new(owners.clone()).parts(), 0..16);
+    assert_eq!(Owners::new(owners.clone()).parts(), 0..32);
     let values = values(exporters, &owners, 10);
     assert_eq!(values["netflow.1min.ingress"], 1_000_000.0);
     assert!((1..=1_000).all(|n| values.contains_key(&format!("netflow.1min.ingress.entity.{n}"))));

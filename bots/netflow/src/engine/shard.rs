@@ -24,8 +24,9 @@ use crate::receive::{Listener, Networks, RateLimit, Receiver};
 
 /// How much time a slice covers: what a kill may cost, and how long a window may wait for its close.
 pub(super) const SLICE: Duration = Duration::from_secs(5);
-/// What a slice may take, before it is handed on early.
-const SLICE_BYTES: usize = 12 << 20;
+/// What a slice may take, before it is handed on early: a hundred thousand connections with their addresses, at both sides
+/// of an interface. Much less, and traffic that repeats itself is added up again and again.
+const SLICE_BYTES: usize = 24 << 20;
 /// How long the socket is waited for before the time is looked at.
 const WAIT: Duration = Duration::from_millis(100);
 /// What is counted of a shard.
