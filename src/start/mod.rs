@@ -270,14 +270,16 @@ impl Program {
 
     fn environment_help(&self) -> String {
         let mut help = String::from("Environment (also from a .env file):");
-        for Variable { name, default, meaning, .. } in VARIABLES.iter().chain(self.variables).copied() {
+        let all = || VARIABLES.iter().chain(self.variables).copied();
+        let width = all().map(|variable| variable.name.len()).max().unwrap_or_default();
+        for Variable { name, default, meaning, .. } in all() {
             let default = match name {
                 "DATA_DIR" => format!("$STATE_DIRECTORY, else $XDG_STATE_HOME/{}", own_name()),
                 "MAX_CONCURRENT_RUNS" => self.concurrency.unwrap_or(DEFAULT_CONCURRENCY).to_string(),
                 _ => default.to_owned(),
             };
             let default = if default.is_empty() { default } else { format!(" [{default}]") };
-            help.push_str(&format!("\n  {name:<22} {meaning}{default}"));
+            help.push_str(&format!("\n  {name:<width$}  {meaning}{default}"));
         }
         help + "\n\nExit code: 0 ended as told, 1 a failure, 2 wrong arguments, 78 a person has to change something"
     }

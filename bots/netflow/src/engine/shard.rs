@@ -131,7 +131,7 @@ impl Shard {
             if stopping {
                 return;
             }
-            tools.receive(&mut state, &mut receiver, now);
+            tools.receive(&mut state, &mut receiver, now, wait(now));
         }
     }
 }
@@ -194,7 +194,7 @@ impl Tools {
     }
 
     /// Receives for a moment.
-    fn receive(&self, state: &mut State, receiver: &mut Receiver, now: Timestamp) {
+    fn receive(&self, state: &mut State, receiver: &mut Receiver, now: Timestamp, wait: Duration) {
         let State { decoder, slice, door, directives, rate, archive, .. } = state;
         let none = Directives::default();
         let known = directives.as_deref();
@@ -217,7 +217,7 @@ impl Tools {
             });
         };
         let address = receiver.listener().local_addr();
-        match catch_unwind(AssertUnwindSafe(|| receiver.receive(WAIT, &mut each))) {
+        match catch_unwind(AssertUnwindSafe(|| receiver.receive(wait, &mut each))) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 self.counts.socket_errors.inc();
@@ -248,6 +248,14 @@ impl Tools {
     }
 }
 
+/// How long to wait for datagrams: not over the end of a slice, so that what comes after it is in the next one.
+fn wait(now: Timestamp) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    let step = i64::try_from(SLICE.as_micros()).unwrap_or(i64::MAX);
+    let left = step - now.as_micros().rem_euclid(step);
+    Duration::from_micros(left.unsigned_abs()).clamp(SHORTEST, WAIT)
+}
+
 /// Whether a slice is over, and up to when everything is in it then.
 fn end_of_slice(begin: Timestamp, now: Timestamp, early: bool) -> Option<Timestamp> {
     let step = i64::try_from(SLICE.as_micros()).unwrap_or(i64::MAX);
@@ -271,6 +279,14 @@ mod tests {
         assert_eq!(end_of_slice(at(61_200), at(65_000), false), Some(at(65_000)));
         assert_eq!(end_of_slice(at(55_000), at(60_050), false), Some(at(60_000)));
         assert_eq!(end_of_slice(at(55_000), at(3_600_001), false), Some(at(3_600_000)));
+    }
+
+    #[test]
+    fn nobody_waits_over_the_end_of_a_slice() {
+        assert_eq!(wait(at(61_200)), WAIT);
+        assert_eq!(wait(at(64_970)), Duration::from_millis(30));
+        assert_eq!(wait(Timestamp::from_micros(64_999_999)), Duration::from_millis(1));
+        assert_eq!(wait(at(65_000)), WAIT);
     }
 
     #[test]
