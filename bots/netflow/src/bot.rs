@@ -108,6 +108,7 @@ impl NetFlowBot {
         owners: &Owners,
     ) -> Result<Samples, JobError> {
         let engine = self.engine()?;
+        engine.reports.begin(reader);
         let end = end_of_window(run.due, reader.level);
         let closed = engine.reports.closed_at(end).await;
         let mut samples = Samples::for_account(reader.account);
@@ -128,6 +129,7 @@ impl NetFlowBot {
         let reports = &self.engine()?.reports;
         let mut samples = Samples::for_account(account);
         for reader in readers(account, owners) {
+            reports.begin(reader);
             if reports.lacks(reader, run.due.minus(shift(reader.level) + LATE)) {
                 self.add_windows(run.context().state(), reader, owners, &mut samples).await?;
             }

@@ -80,21 +80,23 @@ impl Keeper {
     /// Works until all shards are gone.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         while let Ok(message) = messages.recv() {
-            match message {
-                Message::Gone { shard } => drop(self.shards.remove(&shard)),
-                Message::Received(received) => {
-                    let turn = AssertUnwindSafe(|| self.take(*received));
-                    if catch_unwind(turn).is_err() {
-                        tracing::error!(
-                            "a slice of flows could not be added up, which is a bug: it is left out"
-                        );
-                    }
-                }
+            if catch_unwind(AssertUnwindSafe(|| self.hear(message))).is_err() {
+                tracing::error!("a slice of flows could not be added up, which is a bug: it is left out");
             }
             if self.shards.is_empty() {
                 return;
             }
         }
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Received(received) => self.take(*received),
+            Message::Gone { shard } => {
+                self.shards.remove(&shard);
+            }
+        }
+        self.settle();
     }
 
     fn take(&mut self, received: Received) {
@@ -105,16 +107,29 @@ impl Keeper {
         if let Some(of_shard) = self.shards.get_mut(&shard) {
             *of_shard = until;
         }
+    }
+
+    /// Closes what every shard is past, and has the state follow.
+    fn settle(&mut self) {
         self.merge(self.closed);
         if let Some(&all) = self.shards.values().min() {
-            while let Some(report) = self.windows.close_next(all) {
-                self.reports.push(report);
-            }
-            self.closed = all;
+            self.close(all);
             self.merge(all);
-            self.losses.set(self.windows.losses());
-            put(&self.kept, self.windows.changes());
-            self.reports.closed_until(all);
+        } else {
+            // Nobody will come any more for whom a slice had to wait.
+            self.held.sort_by_key(Slice::begin);
+            self.held.drain(..).for_each(|slice| drop(self.windows.merge(slice)));
+            self.close(self.closed);
+        }
+        self.losses.set(self.windows.losses());
+        put(&self.kept, self.windows.changes());
+        self.reports.closed_until(self.closed);
+    }
+
+    fn close(&mut self, until: Timestamp) {
+        self.closed = until;
+        while let Some(report) = self.windows.close_next(until) {
+            self.reports.push(report);
         }
     }
 
@@ -176,6 +191,10 @@ mod tests {
         Received { shard, slice, until: at(until), streams: Vec::new(), strangers: Vec::new() }
     }
 
+    fn hear(keeper: &mut Keeper, received: Received) {
+        keeper.hear(Message::Received(Box::new(received)));
+    }
+
     /// The minutes that were closed, with their bytes.
     fn minutes(keeper: &Keeper) -> Vec<(i64, u64)> {
         let reader = super::super::Reader {
@@ -191,15 +210,15 @@ mod tests {
     #[test]
     fn a_window_is_closed_when_every_shard_is_past_its_end() {
         let mut keeper = keeper(&State::memory(), 2);
-        keeper.take(received(0, 55, 60, 100));
-        keeper.take(received(0, 60, 65, 7));
+        hear(&mut keeper, received(0, 55, 60, 100));
+        hear(&mut keeper, received(0, 60, 65, 7));
         assert!(minutes(&keeper).is_empty());
-        keeper.take(received(1, 50, 55, 20));
+        hear(&mut keeper, received(1, 50, 55, 20));
         assert!(minutes(&keeper).is_empty());
-        keeper.take(received(1, 55, 60, 3));
+        hear(&mut keeper, received(1, 55, 60, 3));
         assert_eq!(minutes(&keeper), [(60, 123)]);
-        keeper.take(received(1, 60, 120, 1));
-        keeper.take(received(0, 115, 120, 1));
+        hear(&mut keeper, received(1, 60, 120, 1));
+        hear(&mut keeper, received(0, 115, 120, 1));
         assert_eq!(minutes(&keeper), [(60, 123), (120, 9)]);
     }
 
@@ -207,7 +226,7 @@ mod tests {
     fn a_shard_that_is_far_behind_is_not_waited_for_for_ever() {
         let mut keeper = keeper(&State::memory(), 2);
         for slice in 0..200 {
-            keeper.take(received(0, 60 + 5 * slice, 65 + 5 * slice, 1));
+            hear(&mut keeper, received(0, 60 + 5 * slice, 65 + 5 * slice, 1));
         }
         assert!(keeper.held.len() <= MOST_HELD + 1, "{}", keeper.held.len());
     }
@@ -215,9 +234,24 @@ mod tests {
     #[test]
     fn a_shard_that_is_gone_is_not_waited_for() {
         let mut keeper = keeper(&State::memory(), 2);
-        keeper.take(received(0, 55, 60, 100));
-        keeper.shards.remove(&1);
-        keeper.take(received(0, 60, 65, 7));
+        hear(&mut keeper, received(0, 55, 60, 100));
+        keeper.hear(Message::Gone { shard: 1 });
+        hear(&mut keeper, received(0, 60, 65, 7));
         assert_eq!(minutes(&keeper), [(60, 100)]);
+    }
+
+    /// One shard had seen the next minute begin when the bot was stopped, the other had not: what the first had of it
+    /// was lost.
+    #[test]
+    fn what_waits_for_another_shard_is_added_up_when_all_have_stopped() {
+        let mut keeper = keeper(&State::memory(), 2);
+        hear(&mut keeper, received(0, 55, 60, 100));
+        hear(&mut keeper, received(0, 60, 60, 7));
+        hear(&mut keeper, received(1, 50, 55, 20));
+        assert_eq!(keeper.held.len(), 1);
+        (0..2).for_each(|shard| keeper.hear(Message::Gone { shard }));
+        assert_eq!(minutes(&keeper), [(60, 120)]);
+        let open = keeper.windows.open_minute().unwrap();
+        assert_eq!(open.exporters[0].ingress.totals.bytes, 7);
     }
 }

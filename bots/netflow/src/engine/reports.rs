@@ -185,6 +185,11 @@ impl Reports {
         self.shelf().due(reader).any(|(_, waiting)| waiting.report.end < end)
     }
 
+    /// A run of this reader begins. What one before took, and nobody accepted, is due again.
+    pub(crate) fn begin(&self, reader: Reader) {
+        self.shelf().under_way.remove(&reader);
+    }
+
     /// A run of this reader delivers the windows up to this number.
     pub(crate) fn took(&self, reader: Reader, number: u64) {
         self.shelf().under_way.insert(reader, number);
@@ -433,6 +438,18 @@ mod tests {
         reports.push(report(Level::Minute, 180));
         reports.accepted(ONE);
         assert_eq!(had(&reports, ONE), [180]);
+    }
+
+    /// A run that delivers for many readers said of all of them that they had had what an earlier run had lost.
+    #[tokio::test]
+    async fn what_a_run_took_in_vain_is_not_accepted_with_another_run() {
+        let reports = Reports::default();
+        serve(&reports, &[ONE]);
+        reports.push(report(Level::Minute, 60));
+        assert_eq!(had(&reports, ONE), [60]);
+        reports.begin(ONE);
+        reports.accepted(ONE);
+        assert_eq!(had(&reports, ONE), [60]);
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ pub(super) const SLICE: Duration = Duration::from_secs(5);
 const SLICE_BYTES: usize = 24 << 20;
 /// How long the socket is waited for before the time is looked at.
 const WAIT: Duration = Duration::from_millis(100);
+
 /// What is counted of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct ShardCounts {
