@@ -1,5 +1,6 @@
 //! Measured values.
 
+mod codec;
 mod path;
 mod types;
 
