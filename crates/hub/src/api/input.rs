@@ -27,6 +27,10 @@ impl Object {
         }
     }
 
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.0.remove(key)
     }

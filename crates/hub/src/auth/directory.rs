@@ -80,8 +80,8 @@ impl Directory {
         self.now().get(id).cloned()
     }
 
-    /// The bot that this token belongs to.
-    pub(crate) fn bot_by_token(&self, token: &str) -> Option<Arc<User>> {
+    /// The bot that this token belongs to, with the token's hash.
+    pub(crate) fn bot_by_token(&self, token: &str) -> Option<(Arc<User>, [u8; 32])> {
         if !secret::is_uuid(token) {
             return None;
         }
@@ -89,6 +89,12 @@ impl Directory {
         let users = self.now();
         // Looked up by a hash that a caller cannot steer, and then compared in constant time.
         let (kept, id) = users.tokens.get_key_value(&hash)?;
-        secret::same(kept, &hash).then(|| users.get(*id).cloned()).flatten()
+        let user = users.get(*id).filter(|_| secret::same(kept, &hash))?;
+        Some((Arc::clone(user), hash))
+    }
+
+    /// Whether a token is still that of this bot.
+    pub(crate) fn holds_token(&self, bot: i64, hash: &[u8; 32]) -> bool {
+        self.now().tokens.get(hash) == Some(&bot)
     }
 }

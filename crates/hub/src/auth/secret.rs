@@ -45,8 +45,13 @@ pub(crate) fn is_uuid(text: &str) -> bool {
 
 /// SHA-256: what is kept of a secret that is random itself.
 pub(crate) fn hash(secret: &str) -> [u8; 32] {
+    hash_bytes(secret.as_bytes())
+}
+
+/// SHA-256.
+pub(crate) fn hash_bytes(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     hash
 }
 

@@ -108,6 +108,11 @@ impl Sessions {
         Some(session.user)
     }
 
+    /// Whether a session goes on; who only looks does not use it.
+    pub(crate) fn goes_on(&self, id: &str, now: i64) -> bool {
+        self.lock().by_id.get(id).is_some_and(|session| !session.is_over(now))
+    }
+
     /// The session and user that a cookie's secret belongs to.
     pub(crate) fn by_secret(&self, cookie: &str, now: i64) -> Option<(String, i64)> {
         let hash = secret::hash(cookie);

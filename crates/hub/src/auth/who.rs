@@ -31,7 +31,8 @@ pub(crate) struct Caller {
 /// How we know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Via {
-    BotToken,
+    /// By the hash of its token.
+    BotToken { hash: [u8; 32] },
     Bearer { session: String },
     Cookie { session: String, csrf: String },
 }
@@ -40,7 +41,7 @@ impl Caller {
     /// The session of a person.
     pub(crate) fn session(&self) -> Option<&str> {
         match &self.via {
-            Via::BotToken => None,
+            Via::BotToken { .. } => None,
             Via::Bearer { session } | Via::Cookie { session, .. } => Some(session),
         }
     }
@@ -62,8 +63,8 @@ impl Register<'_> {
             return self.by_bearer(header).ok_or_else(Refusal::access_denied);
         }
         if let Some(token) = Query::new(uri.query().unwrap_or_default()).get("b") {
-            let user = self.directory.bot_by_token(&token).ok_or_else(Refusal::access_denied)?;
-            return Ok(Caller { user, via: Via::BotToken });
+            let (user, hash) = self.directory.bot_by_token(&token).ok_or_else(Refusal::access_denied)?;
+            return Ok(Caller { user, via: Via::BotToken { hash } });
         }
         let cookie = cookie(headers).ok_or_else(Refusal::access_denied)?;
         let (session, user) =

@@ -68,7 +68,13 @@ impl Bodies {
     }
 
     /// The whole body, or why not. A body that says that it is too large is refused before it is read.
-    pub(crate) async fn read(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Held, Refusal> {
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut body: Incoming,
+        limit: usize,
+    ) -> Result<Held, Refusal> {
+        let limit = limit.min(self.limits.size);
         if body.is_end_stream() {
             return Ok(Held::default());
         }
@@ -80,9 +86,9 @@ impl Bodies {
         }
         let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let announced = announced.and_then(|length| length.parse::<usize>().ok());
-        let size = announced.unwrap_or(self.limits.size);
-        if size > self.limits.size {
-            return Err(self.too_large());
+        let size = announced.unwrap_or(limit);
+        if size > limit {
+            return Err(too_large(limit));
         }
         let pieces = u32::try_from(size.div_ceil(PIECE)).unwrap_or(u32::MAX);
         let room = timeout(self.limits.room, Arc::clone(&self.room).acquire_many_owned(pieces)).await;
@@ -94,8 +100,8 @@ impl Bodies {
         let mut bytes = BytesMut::with_capacity(size.min(64 << 10));
         let end = Instant::now() + self.limits.total;
         loop {
-            let limit = end.min(Instant::now() + self.limits.silence);
-            let Ok(frame) = timeout_at(limit, body.frame()).await else {
+            let soon = end.min(Instant::now() + self.limits.silence);
+            let Ok(frame) = timeout_at(soon, body.frame()).await else {
                 return Err(Refusal::detail(
                     StatusCode::REQUEST_TIMEOUT,
                     "the body did not come in time",
@@ -106,20 +112,19 @@ impl Bodies {
                 Some(Err(_)) => return Err(Refusal::bad_request("the body ended too early")),
                 Some(Ok(frame)) => {
                     let Some(data) = frame.data_ref() else { continue };
-                    if bytes.len() + data.len() > self.limits.size {
-                        return Err(self.too_large());
+                    if bytes.len() + data.len() > limit {
+                        return Err(too_large(limit));
                     }
                     bytes.extend_from_slice(data);
                 }
             }
         }
     }
+}
 
-    fn too_large(&self) -> Refusal {
-        let limit = self.limits.size;
-        Refusal::detail(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {limit} bytes; send it in parts"),
-        )
-    }
+fn too_large(limit: usize) -> Refusal {
+    Refusal::detail(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body is larger than {limit} bytes; send it in parts"),
+    )
 }

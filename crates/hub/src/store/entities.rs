@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{StoreError, pieces::Pieces};
+use super::{StoreError, pieces::Pieces, text};
 
 /// What somebody wants an entity to be; its form is right already.
 #[derive(Clone, Debug, PartialEq)]
@@ -295,13 +295,13 @@ fn write_head(row: &Row<'_>, id: i64, json: &mut Pieces) -> Result<(), StoreErro
     json.raw("{\"id\":");
     json.number(id);
     json.raw(",\"name\":");
-    json.value(row.get_ref(1)?.as_str()?);
+    json.value(text(row, 1)?);
     json.raw(",\"entity_type\":");
-    json.value(row.get_ref(2)?.as_str()?);
+    json.value(text(row, 2)?);
     json.raw(",\"parent\":");
     json.value(&row.get::<_, Option<i64>>(3)?);
     json.raw(",\"details\":");
-    json.raw(row.get_ref(4)?.as_str()?);
+    json.raw(text(row, 4)?);
     if let Some(bot) = row.get::<_, Option<i64>>(5)? {
         json.raw(",\"suggested_by\":");
         json.number(bot);

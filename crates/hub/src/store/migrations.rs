@@ -5,10 +5,11 @@
 
 use rusqlite::Connection;
 
-use super::values;
+use super::{inventory, values};
+use crate::first_start;
 
 /// The migrations in order. Each is a list of SQL texts, one per resource, that run in one transaction.
-const MIGRATIONS: &[&[&str]] = &[&[values::TABLES]];
+const MIGRATIONS: &[&[&str]] = &[&[values::TABLES, inventory::TABLES, first_start::TABLES]];
 
 /// The version that this program writes, and the newest that it reads.
 pub(super) fn version() -> u32 {

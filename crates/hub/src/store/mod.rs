@@ -7,12 +7,20 @@
 //!
 //! What [`Store::write`] has answered survives `kill -9` and a power cut.
 
+pub(crate) mod accounts;
+pub(crate) mod entities;
 mod error;
 mod file;
+mod inventory;
 mod migrations;
+pub(crate) mod overview;
+pub(crate) mod pieces;
 mod readers;
+pub(crate) mod records;
+pub(crate) mod sessions;
 #[cfg(test)]
 mod tests;
+pub(crate) mod users;
 pub(crate) mod values;
 mod writer;
 
@@ -93,4 +101,14 @@ impl Store {
         self.0.readers.close();
         self.0.writer.close().await;
     }
+}
+
+/// Copies the database of a data directory, whoever has it open, to a file that must not exist.
+pub(crate) fn copy(directory: &Path, to: &Path) -> Result<(), StoreError> {
+    file::copy(&file::path_in(directory), to)
+}
+
+/// A text of a row, where it stands.
+pub(crate) fn text<'row>(row: &'row rusqlite::Row<'_>, column: usize) -> Result<&'row str, StoreError> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }

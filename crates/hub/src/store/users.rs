@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::StoreError;
+use super::{StoreError, text};
 use crate::auth::{
     directory::{Kind, User, Users},
     permissions::{Grant, Permission, Verbs},
@@ -76,7 +76,7 @@ pub(crate) fn all(c: &Connection) -> Result<Users, StoreError> {
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         let id = row.get(0)?;
-        let kind = if row.get_ref(1)?.as_str()? == "bot" {
+        let kind = if text(row, 1)? == "bot" {
             users.tokens.insert(row.get(4)?, id);
             Kind::Bot { protocol: row.get(2)?, account: row.get(3)? }
         } else {
