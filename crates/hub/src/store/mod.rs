@@ -32,7 +32,7 @@ use rusqlite::Connection;
 pub use error::OpenError;
 pub(crate) use error::StoreError;
 use readers::Readers;
-use values::Values;
+use values::{Engine, Limits, Values};
 use writer::Writer;
 
 use crate::clock::Clock;
@@ -52,14 +52,16 @@ struct Inner {
 impl Store {
     /// Opens the database in `directory`, and makes both where there is nothing.
     pub(crate) fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_with(directory, clock, Limits::DEFAULT)
+    }
+
+    fn open_with(directory: &Path, clock: Arc<dyn Clock>, limits: Limits) -> Result<Self, OpenError> {
         let lock = file::take_directory(directory)?;
         let file = file::path_in(directory);
         let db = file::open(&file)?;
-        let (engine, shared) = values::open(&db, clock).map_err(|error| match error {
-            StoreError::Damaged(what) => OpenError::Damaged { file: file.clone(), what },
-            StoreError::Sql(error) => OpenError::Damaged { file: file.clone(), what: error.to_string() },
-            other => OpenError::Damaged { file: file.clone(), what: other.to_string() },
-        })?;
+        let damaged = |error: StoreError| OpenError::Damaged { file: file.clone(), what: error.to_string() };
+        let engine = Engine::open(&db, clock, limits).map_err(damaged)?;
+        let shared = engine.shared();
         let not_writable = |source| OpenError::NotWritable { path: directory.to_owned(), source };
         let writer = Writer::start(db, engine, lock).map_err(not_writable)?;
         let readers = Readers::new(file.clone());

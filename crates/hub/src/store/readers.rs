@@ -32,6 +32,14 @@ impl Readers {
         self: &Arc<Self>,
         question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.run(|db| question(&*db.unchecked_transaction()?)).await
+    }
+
+    /// Runs a question that begins a transaction by itself, if it needs one.
+    pub(super) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let readers = Arc::clone(self);
         let answer = tokio::task::spawn_blocking(move || {
@@ -51,13 +59,7 @@ impl Readers {
             Some(db) => db,
             None => file::open_reader(&self.file)?,
         };
-        let answer = catch_unwind(AssertUnwindSafe(|| {
-            let snapshot = db.unchecked_transaction()?;
-            let answer = question(&snapshot);
-            drop(snapshot);
-            answer
-        }));
-        match answer {
+        match catch_unwind(AssertUnwindSafe(|| question(&db))) {
             // After a panic nobody knows what state the connection is in.
             Err(_) => Err(StoreError::Panicked),
             Ok(answer) => {

@@ -33,11 +33,15 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>, engine: &mut Engine);
 }
 
+/// Something to do between two commits.
+type Work = Box<dyn FnOnce(&Connection, &mut Engine) + Send>;
+
 /// A change in the queue, with its place there.
 type Queued = (Box<dyn Job>, OwnedSemaphorePermit);
 
 enum Command {
     Change(Box<dyn Job>, OwnedSemaphorePermit),
+    Work(Work),
     Close(oneshot::Sender<()>),
     /// Nobody is left who could ask for anything.
     Abandon,
@@ -54,7 +58,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(db: Connection, engine: Engine, lock: DirLock) -> std::io::Result<Arc<Self>> {
         let (queue, commands) = channel();
-        let work = move || Work { db, engine, _lock: lock }.run(&commands);
+        let work = move || Thread { db, engine, _lock: lock }.run(&commands);
         let thread = std::thread::Builder::new().name("hub-store".to_owned()).spawn(work)?;
         let room = Arc::new(Semaphore::new(QUEUE));
         Ok(Arc::new(Self { queue, room, thread: Mutex::new(Some(thread)) }))
@@ -73,6 +77,19 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.submit(Box::new(Change { change: Some(change), result: None, reply })).await?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Runs `work` on the writer's thread, between two commits.
+    pub(super) async fn between<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &mut Engine) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let work = move |db: &Connection, engine: &mut Engine| {
+            let _ = reply.send(work(db, engine));
+        };
+        self.queue.send(Command::Work(Box::new(work))).map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)
     }
 
     /// Takes no more changes, writes those that wait, and ends the thread.
@@ -118,26 +135,29 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Job for Ch
     }
 }
 
-struct Work {
+struct Thread {
     db: Connection,
     engine: Engine,
     /// Held as long as the file is open.
     _lock: DirLock,
 }
 
-impl Work {
+impl Thread {
     fn run(mut self, commands: &Receiver<Command>) {
+        // What the last life has left may be all that memory holds.
+        self.engine.work(&self.db);
         loop {
-            let (group, closing) = self.gather(commands);
-            let idle = group.is_empty();
-            if !idle {
+            let (group, next) = self.gather(commands);
+            if !group.is_empty() {
                 self.commit(group);
             }
-            match closing {
-                Closing::No => self.engine.work(&self.db, idle),
-                Closing::Abandoned => return,
-                Closing::Asked(done) => {
-                    self.engine.close(&self.db);
+            match next {
+                Next::Go => self.engine.work(&self.db),
+                Next::Work(work) => work(&self.db, &mut self.engine),
+                Next::Abandoned => return,
+                Next::Close(done) => {
+                    // The journal keeps what memory has: stopping is quick.
+                    let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                     drop(self);
                     let _ = done.send(());
                     return;
@@ -147,21 +167,22 @@ impl Work {
     }
 
     /// Waits for a change, unless there is other work, and takes those that are there by then.
-    fn gather(&self, commands: &Receiver<Command>) -> (Vec<Queued>, Closing) {
+    fn gather(&self, commands: &Receiver<Command>) -> (Vec<Queued>, Next) {
         let mut group = Vec::new();
         let wait = if self.engine.has_work() { Duration::ZERO } else { IDLE };
         let mut next = commands.recv_timeout(wait);
         loop {
             match next {
                 Ok(Command::Change(job, permit)) => group.push((job, permit)),
-                Ok(Command::Close(done)) => return (group, Closing::Asked(done)),
-                Err(RecvTimeoutError::Timeout) => return (group, Closing::No),
+                Ok(Command::Work(work)) => return (group, Next::Work(work)),
+                Ok(Command::Close(done)) => return (group, Next::Close(done)),
+                Err(RecvTimeoutError::Timeout) => return (group, Next::Go),
                 Ok(Command::Abandon) | Err(RecvTimeoutError::Disconnected) => {
-                    return (group, Closing::Abandoned);
+                    return (group, Next::Abandoned);
                 }
             }
             if group.len() == GROUP {
-                return (group, Closing::No);
+                return (group, Next::Go);
             }
             next = commands.recv_timeout(Duration::ZERO);
         }
@@ -173,7 +194,6 @@ impl Work {
         let (mut jobs, permits): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let whole = self.transact(&mut jobs, &mut outcomes);
         if let Err(error) = &whole {
-            self.engine.forget();
             tracing::warn!(%error, changes = jobs.len(), "changes could not be written");
         }
         // Those that wait for room may come while these hear of their outcome.
@@ -186,6 +206,7 @@ impl Work {
             };
             job.finish(outcome, &mut self.engine);
         }
+        self.engine.end_group();
     }
 
     fn transact(
@@ -196,7 +217,7 @@ impl Work {
         let transaction = self.db.unchecked_transaction()?;
         for job in jobs {
             transaction.execute_batch("SAVEPOINT change")?;
-            let mark = self.engine.mark();
+            self.engine.begin_change();
             let ran = catch_unwind(AssertUnwindSafe(|| job.run(&transaction, &mut self.engine)));
             let outcome = ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
             // A full disk may end the whole transaction, and with it what ran before.
@@ -206,7 +227,7 @@ impl Work {
                 return Err(why.unwrap_or(StoreError::TakenBack("a change ended the transaction".to_owned())));
             }
             if outcome.is_err() {
-                self.engine.back_to(mark);
+                self.engine.take_change_back();
                 transaction.execute_batch("ROLLBACK TO change")?;
             }
             transaction.execute_batch("RELEASE change")?;
@@ -217,9 +238,11 @@ impl Work {
     }
 }
 
-enum Closing {
-    No,
-    Asked(oneshot::Sender<()>),
+/// What follows a commit.
+enum Next {
+    Go,
+    Work(Work),
+    Close(oneshot::Sender<()>),
     Abandoned,
 }
 
