@@ -30,7 +30,7 @@ export function plotOptions(chart, width) {
     width, height: chart.height, series, bands,
     padding: [8, 6, 0, 0],
     legend: { show: false },
-    scales: { x: { time: true, auto: false, range: (u, min, max) => (u.status === 1 && min !== null && u.panned ? [min, max] : group.range.bounds()) }, y: { range: (u, min, max) => verticalRange(chart, min, max) } },
+    scales: { x: { time: true, auto: false, range: () => group.preview ?? group.range.bounds() }, y: { range: (u, min, max) => verticalRange(chart, min, max) } },
     axes: [
       { stroke: text, font: FONT, grid, ticks: { ...grid, size: 4 }, size: 26, gap: 4, space: 62, incrs: STEPS, values: (u, splits, axis, space, step) => splits.map((t) => tick(t, step)) },
       { stroke: text, font: FONT, grid, ticks: { show: false }, size: (u, values) => axisWidth(u, values), gap: 6, space: 34, incrs: chart.unit === 'duration' ? [1, 10, 60, 600, 3600, 21600, 86400, 604800, 2592000, 31536000] : undefined, values: (u, splits) => splits.map((v) => formatValue(v, chart.unit)) },
@@ -38,7 +38,7 @@ export function plotOptions(chart, width) {
     cursor: {
       sync: { key: group.key, setSeries: false, scales: ['x', null] },
       drag: { x: true, y: false, setScale: false },
-      points: { size: 7, width: 1.5, show: (u, k) => (k % 3 === 0 ? pointer(u, k) : false) },
+      points: { size: 7, width: 1.5, show: (u, k) => (k > 0 && k % 3 === 0 ? document.createElement('div') : undefined) },
       bind: { mousedown: (u, target, handler) => (event) => (event.button === 0 && event.shiftKey ? pan(u, chart, event) : handler(event)), dblclick: () => () => { group.back(); } },
     },
     hooks: {
@@ -55,13 +55,6 @@ function alone(u, k) {
   let count = 0;
   for (let i = 0; i < column.length; i += 1) if (column[i] !== null && column[i] !== undefined) count += 1;
   return count < 3;
-}
-
-function pointer(u, k) {
-  const point = document.createElement('div');
-  point.className = 'u-cursor-pt';
-  point.style.background = u.series[k]._stroke ?? '';
-  return point;
 }
 
 function verticalRange({ top, bottom }, least, most) {
@@ -95,28 +88,22 @@ function pan(u, chart, begin) {
   const { group } = chart;
   const [from, to] = group.range.bounds();
   const perPixel = (to - from) / u.over.clientWidth;
-  let range = group.range;
+  let { range } = group;
   chart.plot.classList.add('panning');
   const move = (event) => {
     const by = (begin.clientX - event.clientX) * perPixel;
     range = group.range.between(from + by, to + by);
-    const [min, max] = range.bounds();
-    group.charts.forEach(({ uplot }) => uplot && showFor(uplot, min, max));
+    group.preview = range.bounds();
+    group.charts.forEach((one) => one.showRange());
   };
   const end = () => {
     document.removeEventListener('mousemove', move);
     chart.plot.classList.remove('panning');
-    group.setRange(range);
+    group.preview = null;
+    if (range !== group.range) group.setRange(range);
   };
   document.addEventListener('mousemove', move);
   document.addEventListener('mouseup', end, { once: true });
-}
-
-/** A range that is not the group's yet. */
-function showFor(uplot, min, max) {
-  uplot.panned = true;
-  uplot.setScale('x', { min, max });
-  queueMicrotask(() => { uplot.panned = false; });
 }
 
 function bindPointer(u, chart) {

@@ -25,6 +25,8 @@ export class ChartGroup extends EventTarget {
     this.key = `charts-${groups += 1}`;
     this.charts = new Set();
     this.history = [];
+    /** While it is dragged: bounds that are not the range yet. */
+    this.preview = null;
     this.reload = debounce(() => this.charts.forEach((chart) => chart.load()), RELOAD_PAUSE);
     const redraw = () => this.charts.forEach((chart) => chart.rebuild());
     themeChanged.addEventListener('change', redraw, { signal });
@@ -202,7 +204,7 @@ export class Chart {
 
   showRange() {
     if (!this.uplot || !this.seen) return;
-    const [min, max] = this.group.range.bounds();
+    const [min, max] = this.group.preview ?? this.group.range.bounds();
     this.uplot.setScale('x', { min, max });
   }
 
