@@ -45,7 +45,7 @@ export function mark() {
 
 /** Each state has a colour, a shape and a word: none of them alone has to be seen. */
 export const STATES = {
-  down: { rank: 0, word: 'Down', shape: 'M8 1.5 14.5 8 8 14.5 1.5 8zM5.6 5.6l4.8 4.8M10.4 5.6l-4.8 4.8' },
+  down: { rank: 0, word: 'Down', shape: 'M8 1.5 14.5 8 8 14.5 1.5 8zM8 5v3.4M8 10.8v.01' },
   warning: { rank: 1, word: 'Warning', shape: 'M8 2 15 14H1zM8 6.5v3.5M8 12v.01' },
   unknown: { rank: 2, word: 'Unknown', shape: 'M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12z' },
   ok: { rank: 3, word: 'OK', shape: 'M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM5.2 8.2l2 2 3.6-4.2' },

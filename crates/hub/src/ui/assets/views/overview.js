@@ -96,9 +96,9 @@ class Overview {
     if (signature === this.signature) return;
     this.signature = signature;
     const focused = document.activeElement?.dataset?.state;
-    const one = (state, ...content) => h('button', { type: 'button', data: { state: state ?? 'all' }, 'aria-pressed': String(this.state === state), onclick: () => { this.state = this.state === state ? null : state; this.sort(); } }, content);
+    const one = (state, ...content) => h('button', { type: 'button', data: { state: state ?? 'all' }, title: state ? `Only devices that are: ${stateOf(state).word}` : 'All devices', 'aria-pressed': String(this.state === state), onclick: () => { this.state = this.state === state ? null : state; this.sort(); } }, content);
     fill(this.counts, one(null, `All ${all.length}`), Object.keys(STATES).filter((state) => counts[state]).map((state) =>
-      one(state, stateIcon(state, false), ` ${stateOf(state).word} `, h('b.number', counts[state]))));
+      one(state, stateIcon(state, false), h('span.word', stateOf(state).word), h('b.number', counts[state]))));
     this.counts.hidden = all.length === 0;
     if (focused) this.counts.querySelector(`[data-state="${focused}"]`)?.focus();
   }

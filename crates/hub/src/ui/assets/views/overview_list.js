@@ -21,7 +21,7 @@ export class DeviceList {
     this.rows = [];
     this.body = h('div.device-rows', { role: 'rowgroup' });
     this.instead = h('div', { hidden: true });
-    this.head = h('div.device-head', { role: 'row' }, ['State', 'Device', 'Problem', 'Ping', 'Round trip', 'Traffic', 'Last seen'].map((name) => h('div', { role: 'columnheader' }, name)));
+    this.head = h('div.device-head', { role: 'row' }, ['State', 'Device', 'Problem', 'Ping', 'Round trip', 'Traffic', 'Last seen'].map((name) => h('div', { role: 'columnheader' }, name === 'State' ? h('span.sr', name) : name)));
     this.table = h('div.device-table.card', { role: 'table', 'aria-label': 'Devices' }, this.head, this.body);
     this.element = h('div', this.table, this.instead);
     const place = onFrame(() => this.place());
