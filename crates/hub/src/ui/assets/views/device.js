@@ -59,9 +59,10 @@ class DevicePage {
     this.word = h('span');
     this.pill = h('span.pill', this.icon, this.word);
     this.seen = h('span.dim');
+    [...group.charts].forEach((chart) => chart.destroy());
+    this.state = null;
     this.sensorTable = new SensorTable(this);
     this.interfaceList = new InterfaceList(this);
-    group.charts.forEach((chart) => chart.destroy());
     const charts = [pingCharts(this), this.interfaceList.element, netflowCharts(this), sensorCharts(this), otherCharts(this)].flat().filter(Boolean);
     fill(this.main,
       h('div.crumbs', h('a', { href: link('') }, icon('back'), 'Overview')),

@@ -8,20 +8,27 @@ import { icon } from '../ui.js';
 const MANY = 12;
 
 export class InterfaceList {
-  constructor({ model, last, group }) {
-    this.group = group;
-    this.last = last;
-    this.rows = model.interfaces.map((one) => new InterfaceRow(one, group, (path) => this.last.get(path)?.v ?? null));
+  constructor(page) {
+    const { model, group } = page;
+    this.page = page;
+    // Which are open outlasts that the list is built anew.
+    page.openInterfaces ??= null;
+    this.rows = model.interfaces.map((one) => new InterfaceRow(one, group, (path) => page.last.get(path)?.v ?? null, () => this.remember()));
     this.element = this.rows.length ? this.build() : null;
   }
 
   build() {
     for (const row of this.rows) row.showLast();
     this.rows.sort((a, b) => b.load - a.load);
-    this.rows[0]?.toggle(true);
+    const { openInterfaces: open } = this.page;
+    for (const [at, row] of this.rows.entries()) if (open ? open.has(row.one.key) : at === 0) row.toggle(true);
     const list = h('div.interfaces.card', h('div.interface-head', { 'aria-hidden': 'true' }, ['Interface', 'Speed', 'In', 'Out'].map((name) => h('span', name))), this.rows.map(({ element }) => element));
     const search = h('input', { type: 'search', placeholder: 'Find an interface', 'aria-label': 'Find an interface', oninput: () => this.find(search.value.trim().toLowerCase()) });
     return h('section', h('div.section-head', h('h2', 'Interfaces'), h('span.dim', `${this.rows.length}, busiest first`), h('span.spacer'), this.rows.length > MANY ? h('div.small-search', search) : null), list);
+  }
+
+  remember() {
+    this.page.openInterfaces = new Set(this.rows.filter((row) => !row.panel.hidden).map(({ one }) => one.key));
   }
 
   find(text) {
@@ -34,13 +41,13 @@ export class InterfaceList {
 }
 
 class InterfaceRow {
-  constructor(one, group, newest) {
+  constructor(one, group, newest, toggled) {
     Object.assign(this, { one, group, newest, load: 0 });
     this.haystack = [one.name, one.short, one.alias].join(' ').toLowerCase();
     this.in = meter('in', '--c1');
     this.out = meter('out', '--c2');
     const measured = Boolean(one.in || one.out);
-    this.button = h('button.interface', { type: 'button', 'aria-expanded': 'false', disabled: !measured, onclick: () => this.toggle() },
+    this.button = h('button.interface', { type: 'button', 'aria-expanded': 'false', disabled: !measured, onclick: () => { this.toggle(); toggled(); } },
       h('span.interface-name', measured ? icon('right') : null, h('b', one.name), one.alias || one.short ? h('span.dim', one.alias || one.short) : null),
       h('span.dim.number', one.speed ? bits(one.speed) : ''), measured ? this.in.element : h('span.dim', 'no traffic sensor'), measured ? this.out.element : h('span'));
     this.panel = h('div.interface-panel', { hidden: true });
