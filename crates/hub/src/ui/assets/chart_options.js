@@ -73,7 +73,7 @@ function axisWidth(u, values) {
   if (!values) return 50;
   const longest = values.reduce((a, b) => (b.length > a.length ? b : a), '');
   u.ctx.font = FONT.replace('11.5px', `${11.5 * devicePixelRatio}px`);
-  return Math.max(40, Math.ceil(u.ctx.measureText(longest).width / devicePixelRatio) + 14);
+  return Math.max(u.width < 480 ? 48 : 64, Math.ceil(u.ctx.measureText(longest).width / devicePixelRatio) + 14);
 }
 
 function select(u, group) {

@@ -15,6 +15,8 @@ import { clockSeconds, dateMinute, dateTime, value as formatValue } from './form
 /** Values that arrive redraw a chart this often at most. */
 const LIVE_PAUSE = 500;
 const RELOAD_PAUSE = 120;
+/** A gap reaches to the next value of the same series, whatever the others have in between. */
+const EXPAND_NULLS = 2;
 let groups = 0;
 
 export class ChartGroup extends EventTarget {
@@ -174,7 +176,7 @@ export class Chart {
 
   draw() {
     const tables = this.tables();
-    this.joined = tables.length ? uPlot.join(tables) : [[]];
+    this.joined = tables.length ? uPlot.join(tables, tables.map((table) => table.map(() => EXPAND_NULLS))) : [[]];
     const count = tables.reduce((sum, [t]) => sum + t.length, 0);
     this.say(count ? null : 'No values in this range');
     if (this.uplot) this.uplot.setData(this.joined, true);

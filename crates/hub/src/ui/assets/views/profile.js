@@ -31,8 +31,8 @@ function aboutCard(person) {
 }
 
 function passwordCard(person) {
-  const old = textField('Password until now', '', { type: 'password', required: true, autocomplete: 'current-password', read: (input) => input.value });
-  const fresh = passwordFields();
+  const old = textField('Current password', '', { type: 'password', required: true, autocomplete: 'current-password', read: (input) => input.value });
+  const fresh = passwordFields('New password');
   const element = form({
     content: [old.element, fresh.elements],
     fields: () => [old, ...fresh.fields],
@@ -41,7 +41,7 @@ function passwordCard(person) {
       try {
         await api.post(`persons/${person.user_id}/password`, { old_password: old.value(), new_password: fresh.value() });
       } catch (error) {
-        if (error.status === 400 && /change failed/i.test(error.message)) error.message = 'The password until now is wrong.';
+        if (error.status === 400 && /change failed/i.test(error.message)) error.message = 'The current password is wrong.';
         throw error;
       }
       for (const { input } of [old, ...fresh.fields]) input.value = '';

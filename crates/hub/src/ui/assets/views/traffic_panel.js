@@ -2,7 +2,7 @@
 
 import { Chart } from '../charts.js';
 import { fill, h } from '../dom.js';
-import { bits, bytes, percent, unescapeSegment } from '../format.js';
+import { bits, bytes, unescapeSegment } from '../format.js';
 import { icon, notice } from '../ui.js';
 
 const SHOWN = 10;
@@ -15,6 +15,8 @@ const SERVICES = {
   993: 'IMAPS', 995: 'POP3S', 1194: 'OpenVPN', 1433: 'SQL Server', 1521: 'Oracle', 1883: 'MQTT', 2049: 'NFS', 2055: 'NetFlow', 3128: 'proxy', 3306: 'MySQL', 3389: 'RDP', 4500: 'IPsec',
   5060: 'SIP', 5432: 'PostgreSQL', 5671: 'AMQPS', 5672: 'AMQP', 5900: 'VNC', 6379: 'Redis', 8080: 'HTTP', 8443: 'HTTPS', 9092: 'Kafka', 9100: 'printing', 9200: 'Elasticsearch', 27017: 'MongoDB', 51820: 'WireGuard',
 };
+
+const share = (part) => `${(part * 100).toFixed(1)} %`;
 
 export const PANELS = [
   { key: 'topip', title: ({ direction }) => (direction === 'ingress' ? 'Top talkers (sources)' : 'Top talkers (destinations)'), wild: '?', label: ([ip]) => h('span.mono', unescapeSegment(ip)), interfaces: true },
@@ -71,7 +73,7 @@ export class TrafficPanel {
     const total = page.total || bars.reduce((sum, { v }) => sum + v, 0);
     const most = bars[0]?.v || 1;
     const rest = total - bars.reduce((sum, { v }) => sum + v, 0);
-    this.rest.textContent = rest / total > 0.005 ? `all others ${percent(rest / total)}` : '';
+    this.rest.textContent = rest / total > 0.005 ? `all others ${share(rest / total)}` : '';
     // What is open stays open while the ranking changes.
     for (const [id, chart] of this.open) if (!bars.some((bar) => bar.id === id)) { chart.destroy(); this.open.delete(id); }
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
@@ -84,9 +86,9 @@ export class TrafficPanel {
     const panel = h('div.bar-panel', { hidden: !opened }, opened?.element ?? null);
     const seconds = this.page.seconds;
     const face = h('button.bar', { type: 'button', 'aria-expanded': String(Boolean(opened)), data: { id: bar.id }, onclick: () => this.toggle(bar, face, panel) },
-      h('i.bar-fill', { css: { width: `${(bar.v / most) * 100}%` }, 'aria-hidden': 'true' }),
+      h('i.bar-fill', { css: { width: `calc((100% - 142px) * ${(bar.v / most).toFixed(4)})` }, 'aria-hidden': 'true' }),
       icon('right'), h('span.bar-label', this.kind.label(bar.key)),
-      h('span.number', { title: bytes(bar.v) }, bits((bar.v * 8) / seconds)), h('span.number.dim.share', percent(total ? bar.v / total : 0)));
+      h('span.number', { title: bytes(bar.v) }, bits((bar.v * 8) / seconds)), h('span.number.dim.share', share(total ? bar.v / total : 0)));
     return h('li', face, panel);
   }
 

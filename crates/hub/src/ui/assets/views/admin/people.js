@@ -59,7 +59,7 @@ function personForm(person, done, cancel) {
 
 function resetPassword(person) {
   return dialog(`A new password for ${person.name || person.username}`, (close) => {
-    const password = passwordFields();
+    const password = passwordFields('New password');
     return form({
       content: [h('p.dim', 'They are logged out everywhere, and log in with this one. They can change it in their profile.'), password.elements],
       fields: () => password.fields, cancel: () => close(), submit: 'Set the password',

@@ -27,11 +27,11 @@ export async function records({ body, signal, params, section, what, load, colum
       showError(error);
     }
   };
-  const actions = (record) => [
+  const actions = (record) => h('div.row-actions', [
     extra?.(record, again) ?? null,
     may('edit', record) ? button('Edit', () => open(record), { kind: 'small', 'aria-label': `Edit ${record.name || what.one}` }) : null,
     may('delete', record) ? button('', () => ask(record), { kind: 'small.danger', icon: 'trash', title: `Delete ${record.name || what.one}` }) : null,
-  ];
+  ]);
   const show = (list) => {
     fill(place, list.length
       ? h('div.card', table([...columns, { name: '', class: 'actions-cell', cell: actions }], list, { caption: what.many }))
