@@ -1,5 +1,7 @@
 // Requests to the hub. Errors say what went wrong and what to do; an ended session is told to the application.
 
+import { compare } from './clock.js';
+
 let csrf = null;
 /** The header of every request that changes something; login and profile tell it. */
 export const setCsrf = (token) => { csrf = token; };
@@ -17,7 +19,7 @@ export const sessionEnded = new EventTarget();
 
 export const url = (path) => new URL(`api/${path}`, document.baseURI);
 
-async function request(method, path, body, { signal, quiet = false } = {}) {
+async function request(method, path, body, { signal, quiet = false, again = false } = {}) {
   const headers = { Accept: 'application/json' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrf) headers['X-CSRF-Token'] = csrf;
@@ -31,8 +33,16 @@ async function request(method, path, body, { signal, quiet = false } = {}) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError(0, 'The hub does not answer. Check that it runs and that you are connected; this page tries again by itself.', { method, path });
   }
+  compare(response.headers.get('Date'));
   if (response.ok) return answer(response);
-  throw await refusal(response, method, path, quiet);
+  const error = await refusal(response, method, path, quiet);
+  // Somebody has logged in anew in another tab: its token counts for this one too.
+  if (error.status === 403 && /csrf/i.test(error.message) && !again) {
+    const profile = await request('GET', 'profile', undefined, { signal });
+    setCsrf(profile.csrf);
+    return request(method, path, body, { signal, quiet, again: true });
+  }
+  throw error;
 }
 
 async function answer(response) {

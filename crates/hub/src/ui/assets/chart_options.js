@@ -3,7 +3,8 @@
 import { tick, value as formatValue } from './format.js';
 import { colour } from './sparkline.js';
 
-const FONT = '11.5px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
+/** Whole pixels: uPlot scales them for the screen. */
+const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 /** Ticks of times that people would choose, in seconds. */
 const STEPS = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
 
@@ -72,7 +73,7 @@ function verticalRange({ top, bottom }, least, most) {
 function axisWidth(u, values) {
   if (!values) return 50;
   const longest = values.reduce((a, b) => (b.length > a.length ? b : a), '');
-  u.ctx.font = FONT.replace('11.5px', `${11.5 * devicePixelRatio}px`);
+  u.ctx.font = FONT.replace('12px', `${12 * devicePixelRatio}px`);
   return Math.max(u.width < 480 ? 48 : 64, Math.ceil(u.ctx.measureText(longest).width / devicePixelRatio) + 14);
 }
 

@@ -182,6 +182,7 @@ export class Chart {
     if (this.uplot) this.uplot.setData(this.joined, true);
     else this.create();
     this.showLegend(null);
+    this.describe();
   }
 
   create() {
@@ -265,7 +266,7 @@ export class Chart {
   describe() {
     const [from, to] = this.group.range.bounds();
     const texts = this.series.map(({ label, number }) => `${label} ${number.textContent}`);
-    this.plot.setAttribute('aria-label', `Chart: ${this.title}, ${dateMinute(from)} to ${clockSeconds(to)}. Newest: ${texts.join(', ')}`);
+    this.plot.setAttribute('aria-label', `Chart: ${this.title}, ${dateMinute(from)} to ${clockSeconds(to)}. Newest: ${texts.join(', ')}. Arrow keys move, plus and minus zoom.`);
   }
 }
 

@@ -1,6 +1,8 @@
 // Numbers, units, durations and dates as people read them. Times are seconds since the epoch; dates are shown in the
 // viewer's time zone and language.
 
+import { now } from './clock.js';
+
 const PREFIXES = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, ''], [1e-3, 'm'], [1e-6, 'µ'], [1e-9, 'n']];
 const MINUTE = 60;
 const HOUR = 3600;
@@ -73,9 +75,9 @@ function pair(v, big, bigName, small, smallName) {
 }
 
 /** How long ago: "now", "12 s ago", "3 h ago"; a date when it is long ago. */
-export function ago(t, now = Date.now() / 1000) {
+export function ago(t, time = now()) {
   if (!t) return 'never';
-  const past = now - t;
+  const past = time - t;
   if (past < 5) return 'now';
   if (past < MINUTE) return `${Math.floor(past)} s ago`;
   if (past < HOUR) return `${Math.floor(past / MINUTE)} min ago`;

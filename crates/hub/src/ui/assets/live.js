@@ -11,6 +11,9 @@ const LONGEST_PAUSE = 30000;
 /** The hub says something each 15 s; after this long the connection is taken for dead. */
 const SILENCE = 40000;
 
+/** A page that nobody looks at for so long lets go of its connection: browsers have few of them for one host. */
+const HIDDEN = 20000;
+
 const listeners = new Set();
 let source = null;
 let connected = '';
@@ -18,6 +21,8 @@ let pause = FIRST_PAUSE;
 let timer = 0;
 let watchdog = 0;
 let interrupted = false;
+let away = false;
+let hiding = 0;
 
 /** `state` is 'live', 'connecting' or 'off'. */
 export const liveState = Object.assign(new EventTarget(), { state: 'off' });
@@ -72,6 +77,7 @@ function wanted() {
 
 function connect() {
   if (!session.person || !listeners.size) return close();
+  if (away) return undefined;
   const address = wanted();
   if (source && address === connected) return;
   source?.close();
@@ -158,13 +164,16 @@ export function close() {
   setState('off');
 }
 
-/** A path filter as a test: `?` is one segment, `*` one or many. */
-export function matcher(filter) {
-  const text = filter.split('.').map((segment) => {
-    if (segment === '?') return '[^.]+';
-    if (segment === '*') return '.+';
-    return segment.replace(/[^a-zA-Z0-9_-]/g, '\\$&');
-  }).join('\\.');
-  const expression = new RegExp(`^${text}$`);
-  return (path) => expression.test(path);
-}
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(hiding);
+  if (document.hidden) {
+    hiding = setTimeout(() => {
+      away = true;
+      close();
+    }, HIDDEN);
+  } else if (away) {
+    away = false;
+    interrupted = listeners.size > 0;
+    connect();
+  }
+});

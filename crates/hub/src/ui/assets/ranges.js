@@ -1,5 +1,6 @@
 // The range of time that charts show: the last so many seconds, which goes on by itself, or from here to there.
 
+import { now } from './clock.js';
 import { fill, h } from './dom.js';
 import { dateMinute, fromInput, toInput, zone } from './format.js';
 import { field, form } from './forms.js';
@@ -33,15 +34,15 @@ export class Range {
 
   get live() { return this.last !== null; }
 
-  bounds(now = Date.now() / 1000) {
-    return this.live ? [now - this.last, now] : [this.from, this.to];
+  bounds() {
+    return this.live ? [now() - this.last, now()] : [this.from, this.to];
   }
 
   between(from, to) {
-    const now = Date.now() / 1000;
+    const present = now();
     const span = Math.min(LONGEST, Math.max(SHORTEST, to - from));
     // Nothing is in the future: what would reach into it stays at its side.
-    if (from + span >= now) return new Range({ last: null, from: now - span, to: now });
+    if (from + span >= present) return new Range({ last: null, from: present - span, to: present });
     return new Range({ last: null, from: Math.max(1, from), to: Math.max(1, from) + span });
   }
 

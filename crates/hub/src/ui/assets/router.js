@@ -70,7 +70,10 @@ export async function render(onArea) {
       document.title = [...parts, 'Grafolean'].join(' · ');
     },
   };
-  const slow = setTimeout(() => { if (!signal.aborted) fill(main, loading()); }, 150);
+  // What is open belongs to the view that is left.
+  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
+  const before = main.firstChild;
+  const slow = setTimeout(() => { if (!signal.aborted && main.firstChild === before) fill(main, loading()); }, 150);
   try {
     const view = await found.load();
     if (signal.aborted) return;
@@ -87,6 +90,8 @@ export async function render(onArea) {
 /** After an address has changed: the new view is read from its beginning, by eyes and by screen readers. */
 export function arrive() {
   window.scrollTo(0, 0);
-  document.getElementById('main').focus({ preventScroll: true });
+  const main = document.getElementById('main');
+  // A view that has chosen its own field keeps it.
+  if (!main.contains(document.activeElement) || document.activeElement === main) main.focus({ preventScroll: true });
 }
 

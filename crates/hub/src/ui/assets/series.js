@@ -1,5 +1,6 @@
 // Values of paths in a range: raw where the range is short, else roll-ups of the level that a chart can show.
 
+import { now } from './clock.js';
 import { api } from './api.js';
 import { inAccount } from './session.js';
 
@@ -18,7 +19,7 @@ const MOST_PATHS = 60;
 /** The level for a range: null is raw, n is buckets of 3^n hours. Raw values are kept for `rawDays`. */
 export function levelFor(from, to, rawDays = null) {
   const span = to - from;
-  const kept = rawDays === null || from >= Date.now() / 1000 - rawDays * DAY;
+  const kept = rawDays === null || from >= now() - rawDays * DAY;
   if (span <= RAW_RANGE && kept) return null;
   for (let level = 0; level < LAST_LEVEL; level += 1) {
     if (span / HOUR / 3 ** level <= MOST_BUCKETS) return level;

@@ -86,7 +86,7 @@ let toasts = null;
 /** A short message; errors stay until they are closed. */
 export function toast(text, { kind = 'info' } = {}) {
   toasts ??= document.getElementById('toasts');
-  const entry = h(`div.toast.${kind}`, icon(kind === 'error' ? 'warning' : 'check'), h('span', text),
+  const entry = h(`div.toast.${kind}`, { role: kind === 'error' ? 'alert' : null }, icon(kind === 'error' ? 'warning' : 'check'), h('span', text),
     h('button.toast-close', { type: 'button', 'aria-label': 'Close this message', onclick: () => entry.remove() }, icon('close')));
   toasts.append(entry);
   while (toasts.children.length > 4) toasts.firstChild.remove();

@@ -1,5 +1,6 @@
 // One device: what is wrong with it, its charts, its interfaces, its sensors.
 
+import { now } from '../clock.js';
 import { api, query as search } from '../api.js';
 import { ChartGroup } from '../charts.js';
 import { debounce, every, fill, h, onFrame } from '../dom.js';
@@ -46,7 +47,7 @@ class DevicePage {
       api.get(inAccount('last') + search({ f: `entity.${this.id}.*` }), { signal }),
     ]);
     Object.assign(this, { entity, sensors, credentials, bots: [...bots, ...systemBots] });
-    this.interfaces = children.filter(({ parent, entity_type: type }) => parent === this.id && type === 'interface');
+    this.interfaces = onlyInterfaces(children, this.id);
     this.problems = problems.filter((problem) => problem.entity === this.id);
     this.last = new Map(last.list.map(({ p, t, v }) => [p, { t, v }]));
     this.model = deviceModel(entity, sensors, this.last, this.interfaces);
@@ -103,7 +104,7 @@ class DevicePage {
   showNotices() {
     fill(this.notices, this.entity.suggested_by ? notice('info', 'This device was found, and is not set up yet. ', this.mayEdit() ? h('a', { href: link(`device/${this.id}/edit`) }, 'Set it up') : null) : null,
       this.problems.map(({ protocol, error, since }) => notice('error',
-        h('b', `${PROTOCOLS[protocol]?.name ?? protocol} does not work`), since ? h('span.dim', { title: dateTime(since) }, ` for ${duration(Date.now() / 1000 - since)}`) : null,
+        h('b', `${PROTOCOLS[protocol]?.name ?? protocol} does not work`), since ? h('span.dim', { title: dateTime(since) }, ` for ${duration(now() - since)}`) : null,
         h('div.problem-text', error), h('div', hintFor(protocol, error), ' ', this.credentialLink(protocol)))));
   }
 
@@ -136,7 +137,10 @@ class DevicePage {
     const again = debounce(async () => {
       try {
         await this.load();
-        if (!this.signal.aborted) this.build();
+        if (this.signal.aborted) return;
+        const { scrollY } = window;
+        this.build();
+        window.scrollTo(0, scrollY);
       } catch (error) {
         if (error.status === 404) fill(this.main, empty('This device is gone', 'Somebody has deleted it.', linkButton('Go to the overview', link(''))));
         else showError(error);
@@ -150,6 +154,11 @@ class DevicePage {
       this.flush();
     }, 200);
     const newPaths = debounce(again, NEW_PATHS_PAUSE);
+    // Another entity has changed: perhaps an interface of this one.
+    const children = debounce(async () => {
+      const { list } = await api.get(inAccount('entities') + search({ parent: this.id })).catch(() => ({ list: null }));
+      if (list && JSON.stringify(onlyInterfaces(list, this.id)) !== JSON.stringify(this.interfaces)) again();
+    }, NEW_PATHS_PAUSE);
     const account = inAccount();
     listen({
       topics: [`${account}/entities`, `${account}/sensors`, `${account}/credentials`, `${account}/problems`],
@@ -157,6 +166,7 @@ class DevicePage {
       onChanged: ({ topic, id }) => {
         if (topic.endsWith('/problems')) problems();
         else if (!topic.includes('/entities') || id === undefined || id === this.id || topic.endsWith(`/${this.id}`)) again();
+        else children();
       },
       onLost: () => { again(); },
       onValues: (values) => {
@@ -175,6 +185,8 @@ class DevicePage {
     every(30000, () => this.showNotices(), this.signal);
   }
 }
+
+const onlyInterfaces = (list, id) => list.filter(({ parent, entity_type: type }) => parent === id && type === 'interface');
 
 function unlessDenied(error) {
   if (error.status === 403) return [];

@@ -1,5 +1,7 @@
 // From the paths of a device to what people know: ping, interfaces, sensors. Pure: it only sorts what it is given.
 
+import { now } from '../clock.js';
+
 const BITS = 8;
 /** Counters of octets, by the objects that MIB-II and its successor name. */
 const IN_OCTETS = ['1.3.6.1.2.1.2.2.1.10', '1.3.6.1.2.1.31.1.1.1.6'];
@@ -140,13 +142,13 @@ function about(entity) {
 }
 
 /** The state of a device, of its newest values and of what its bots report. */
-export function stateOfDevice(entity, model, last, problems, now = Date.now() / 1000) {
+export function stateOfDevice(entity, model, last, problems) {
   if (!Object.keys(entity.protocols ?? {}).length) return 'off';
   const success = model.ping.success ? last.get(model.ping.success) : null;
   const seen = lastSeen(last);
-  if (success && success.v === 0 && now - success.t < 3600) return 'down';
+  if (success && success.v === 0 && now() - success.t < 3600) return 'down';
   if (problems.length) return success && success.v > 0 ? 'warning' : 'down';
-  if (!seen || now - seen > 900) return 'unknown';
+  if (!seen || now() - seen > 900) return 'unknown';
   return success && success.v < 1 ? 'warning' : 'ok';
 }
 

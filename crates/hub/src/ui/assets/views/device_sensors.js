@@ -1,6 +1,7 @@
 // How each protocol of a device does: who measures, with which credential, every sensor with its newest value, and
 // what is wrong with it right there.
 
+import { now } from '../clock.js';
 import { fill, h, setText } from '../dom.js';
 import { ago, dateTime, duration, value } from '../format.js';
 import { can, inAccount, link } from '../session.js';
@@ -37,7 +38,7 @@ export class SensorTable {
     if (id === null || id === undefined) return 'any of this protocol';
     const bot = this.page.bots.find((one) => one.id === Number(id));
     if (!bot) return `bot ${id}`;
-    const online = bot.last_login && Date.now() / 1000 - bot.last_login < SEEN_LATELY;
+    const online = bot.last_login && now() - bot.last_login < SEEN_LATELY;
     return h('span.bot', stateIcon(online ? 'ok' : 'down'), bot.name, h('span', { class: online ? 'dim' : 'state-down' }, bot.last_login ? `seen ${ago(bot.last_login)}` : 'never seen'));
   }
 
@@ -84,6 +85,6 @@ class SensorRow {
     }
     setText(this.value, sensor.protocol === 'ping' ? value(page.last.get(this.paths[0])?.v, 'ratio') : this.paths.length > 1 ? `${this.paths.length} values` : value(newest.v, sensor.unit));
     setText(this.when, ago(newest.t));
-    this.late.hidden = !sensor.interval || Date.now() / 1000 - newest.t < sensor.interval * LATE + 30;
+    this.late.hidden = !sensor.interval || now() - newest.t < sensor.interval * LATE + 30;
   }
 }

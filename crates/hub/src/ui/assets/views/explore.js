@@ -35,7 +35,7 @@ class ExplorePage {
   async start() {
     const { signal } = this;
     const list = (kind) => api.get(inAccount(kind), { signal }).then(({ list: all }) => all).catch((error) => { if (error.status === 403) return []; throw error; });
-    const [entities, sensors] = await Promise.all([list('entities'), list('sensors')]);
+    const [entities, sensors] = await Promise.all([list('entities?entity_type=device'), list('sensors')]);
     if (signal.aborted) return;
     this.entities = new Map(entities.map((entity) => [entity.id, entity]));
     this.sensors = sensors.filter(({ protocol, details }) => protocol === 'snmp' && details?.output_path).map((sensor) => ({ pattern: patternOf(sensor.details.output_path), unit: unitOf(sensor) }));
@@ -53,7 +53,7 @@ class ExplorePage {
     fill(this.main,
       h('div.page-head', h('h1', 'Explore'), h('div.actions', button('Copy the link', () => this.share(), { icon: 'share' }))),
       h('div.explore', this.search.element,
-        h('div.explore-main', rangeBar(this.group, this.view), h('div.chips-line', this.chips, this.clear), this.charts)));
+        h('div.explore-main', rangeBar(this.group), h('div.chips-line', this.chips, this.view, this.clear), this.charts)));
     this.live = listen({ values: [], onValues: (values) => this.group.take(values), onLost: () => this.group.reload() }, signal);
     this.changed();
     await this.search.start();

@@ -58,7 +58,7 @@ class Overview {
     const order = h('select', { 'aria-label': 'Order', onchange: () => { this.order = order.value; this.sort(); } }, ORDERS.map(([key, text]) => h('option', { value: key }, text)));
     const mayAdd = can('POST', inAccount('entities'));
     fill(this.main,
-      h('div.page-head', h('h1', session.account.name), this.counts,
+      h('div.page-head.overview-head', h('h1', session.account.name), this.counts,
         h('div.actions', mayAdd ? linkButton('Add a device', link('device/new'), { kind: 'primary', icon: 'plus' }) : null)),
       this.aside,
       this.bar = h('div.list-bar', h('div.search', icon('search'), this.search), h('div.order', order), this.found),
@@ -130,7 +130,9 @@ class Overview {
   }
 }
 
-const byName = (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true });
+// Made once: `localeCompare` makes one for each comparison.
+const { compare } = new Intl.Collator(undefined, { numeric: true });
+const byName = (a, b) => compare(a.name, b.name);
 const COMPARE = {
   state: (a, b) => stateOf(a.state).rank - stateOf(b.state).rank || byName(a, b),
   name: byName,
@@ -151,7 +153,7 @@ function suggestions(list, mayChange, changed) {
     h('h2', list.length === 1 ? 'A device was found' : `${list.length} devices were found`),
     h('span.dim', 'They are not set up yet: accept what is yours, dismiss the rest.')),
   h('ul.plain', list.slice(0, 20).map((entity) => h('li.suggestion',
-    h('b', entity.name), h('span.dim', entity.details?.ipv4 && entity.details.ipv4 !== entity.name ? entity.details.ipv4 : ''), h('span.spacer'),
+    h('div.suggestion-name', h('b', entity.name), ' ', h('span.dim', entity.details?.ipv4 && entity.details.ipv4 !== entity.name ? entity.details.ipv4 : '')),
     mayChange ? [linkButton('Set up', link(`device/${entity.id}/edit`), { kind: 'small' }), button('Dismiss', () => dismiss(entity, changed), { kind: 'quiet.small', 'aria-label': `Dismiss ${entity.name}` })] : null))),
   list.length > 20 ? h('p.dim.more', `and ${list.length - 20} more`) : null);
 }

@@ -1,5 +1,7 @@
 // Devices as the overview shows them, and what a value that has just been measured changes of them.
 
+import { now } from '../clock.js';
+
 /** Values that the overview follows. */
 export const LIVE_FILTERS = ['entity.?.ping.success', 'entity.?.ping.?.rtt', 'entity.?.snmp.if.in-octets.*', 'entity.?.snmp.if.out-octets.*'];
 
@@ -7,15 +9,12 @@ const MINUTE = 60;
 const BITS = 8;
 
 /** What the hub tells of all devices; items that are known stay the same objects. */
-export function absorb(known, { now, devices }) {
+export function absorb(known, { devices }) {
   const items = new Map();
-  // Times of the hub, in the clock of this page.
-  const skew = Date.now() / 1000 - now;
   for (const device of devices) {
     const item = known.get(device.id) ?? { open: new Map() };
     Object.assign(item, device, {
-      last_seen: device.last_seen === null ? null : device.last_seen + skew,
-      minute: Math.floor((now + skew) / MINUTE),
+      minute: Math.floor(now() / MINUTE),
       dirty: true,
       haystack: [device.name, device.address, device.problem].filter(Boolean).join('\n').toLowerCase(),
     });

@@ -36,7 +36,8 @@ export async function show({ main, params, title, signal }) {
       }
       session.person = null;
       toast('Welcome! The hub is yours.');
-      location.hash = '#/';
+      // The link is used up: nobody has to come back to it.
+      location.replace('#/');
     },
   });
   fill(main, h('div.card.outside-card', h('h1', 'Welcome to Grafolean'), h('p.dim.lead', 'Choose how you log in. You can do everything here; others can be added later.'), element));

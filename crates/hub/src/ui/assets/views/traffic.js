@@ -1,5 +1,6 @@
 // NetFlow: who talks to whom, with what, and how much. The ranking of one window; each bar opens into its chart.
 
+import { now } from '../clock.js';
 import { api, query as search } from '../api.js';
 import { Chart, ChartGroup } from '../charts.js';
 import { debounce, fill, h } from '../dom.js';
@@ -13,6 +14,7 @@ import { PANELS, TrafficPanel } from './traffic_panel.js';
 
 /** Windows, their seconds, and the range of the chart above the lists. */
 const INTERVALS = [['1min', '1 min', 60, 6 * 3600], ['15min', '15 min', 900, 86400], ['1h', '1 h', 3600, 7 * 86400], ['4h', '4 h', 4 * 3600, 30 * 86400], ['24h', '24 h', 86400, 365 * 86400]];
+const { compare } = new Intl.Collator(undefined, { numeric: true });
 const DIRECTIONS = [['ingress', 'In'], ['egress', 'Out']];
 
 export async function show(context) {
@@ -47,7 +49,7 @@ class TrafficPage {
   async start() {
     const { signal } = this;
     const [{ list: entities }, paths] = await Promise.all([
-      api.get(inAccount('entities'), { signal }),
+      api.get(inAccount('entities') + search({ entity_type: 'device' }), { signal }),
       api.get(inAccount('paths') + search({ filter: 'netflow.?.?.entity.?,netflow.?.?.entity.?.if.?', limit: 10000 }), { signal }),
     ]);
     if (signal.aborted) return;
@@ -55,19 +57,22 @@ class TrafficPage {
     this.exporters = exportersOf(Object.values(paths.paths).flat().map(({ path }) => path), this.entities);
     if (!this.exporters.size) {
       fill(this.main, this.nothing(entities));
-      listen({ topics: [inAccount('entities')], values: ['netflow.1min.?.entity.?'], onValues: () => this.again() }, signal);
+      if (!this.waiting) listen({ topics: [], values: ['netflow.1min.?.entity.?'], onValues: () => this.again() }, signal);
+      this.waiting = true;
       return;
     }
     if (!this.exporters.has(this.device)) Object.assign(this, { device: null, interface: null });
+    this.waiting = false;
     this.build();
     this.watch();
     await this.load();
   }
 
+  /** The first flows have come. */
   again() {
-    if (this.restarting) return;
+    if (!this.waiting || this.restarting) return;
     this.restarting = true;
-    setTimeout(() => this.start().catch(showError), 1500);
+    setTimeout(() => this.start().catch(showError).finally(() => { this.restarting = false; }), 1500);
   }
 
   nothing(entities) {
@@ -103,8 +108,23 @@ class TrafficPage {
   showPickers() {
     fill(this.devicePicker, h('option', { value: '' }, 'All devices'), [...this.exporters].map(([id, { name }]) => h('option', { value: id, selected: id === this.device }, name)));
     const interfaces = this.device ? this.exporters.get(this.device).interfaces : [];
+    this.nameInterfaces(this.device).catch(showError);
     this.interfacePicker.hidden = interfaces.length === 0;
     fill(this.interfacePicker, h('option', { value: '' }, 'All interfaces'), interfaces.map(({ index, name }) => h('option', { value: index, selected: index === this.interface }, name)));
+  }
+
+  /** Interfaces have numbers in flows; SNMP knows their names. */
+  async nameInterfaces(device) {
+    const exporter = this.exporters.get(device);
+    if (!exporter || exporter.named || !exporter.interfaces.length) return;
+    exporter.named = true;
+    const { list } = await api.get(inAccount('entities') + search({ parent: device }), { signal: this.signal });
+    for (const one of exporter.interfaces) {
+      const found = list.find(({ parent, details }) => parent === device && String(details?.snmp_index) === one.index);
+      if (found) one.name = found.details.ifAlias ? `${found.name} (${found.details.ifAlias})` : found.name;
+    }
+    exporter.interfaces.sort((a, b) => compare(a.name, b.name));
+    this.showPickers();
   }
 
   showChart() {
@@ -116,24 +136,19 @@ class TrafficPage {
       series: stems.map(([label, path]) => ({ label, paths: [path], factor })),
     });
     fill(this.chartPlace, this.chart.element);
-    this.chart.plot.addEventListener('click', (event) => this.pick(event));
+    let pressed = 0;
+    this.chart.plot.addEventListener('mousedown', (event) => { pressed = event.clientX; }, { capture: true });
+    this.chart.plot.addEventListener('click', (event) => { if (Math.abs(event.clientX - pressed) < 4) this.pick(event); });
   }
 
-  /** The window under the pointer. A drag is no click: it zooms. */
+  /** The window under the pointer. */
   pick(event) {
     const { uplot } = this.chart;
-    if (!uplot || this.dragged(event)) return;
+    if (!uplot) return;
     const rect = uplot.over.getBoundingClientRect();
     const t = uplot.posToVal(event.clientX - rect.left, 'x');
     const end = Math.ceil(t / this.seconds) * this.seconds;
-    this.choose({ at: end >= Date.now() / 1000 - this.seconds ? null : end });
-  }
-
-  dragged() {
-    const last = this.group.history.at(-1);
-    const changed = last !== this.lastHistory;
-    this.lastHistory = last;
-    return changed;
+    this.choose({ at: end >= now() - this.seconds ? null : end });
   }
 
   choose(part) {
@@ -169,7 +184,7 @@ class TrafficPage {
 
   windowText() {
     const [from, to] = [this.time - this.seconds, this.time];
-    return this.seconds >= 86400 || Date.now() / 1000 - to > 86400 ? `${dateMinute(from)} – ${clock(to)}` : `${clock(from)} – ${clock(to)}`;
+    return this.seconds >= 86400 || now() - to > 86400 ? `${dateMinute(from)} – ${clock(to)}` : `${clock(from)} – ${clock(to)}`;
   }
 
   top(filter, n, t) {
@@ -200,18 +215,13 @@ function exportersOf(paths, entities) {
     const id = Number(device);
     let exporter = exporters.get(id);
     if (!exporter) exporters.set(id, exporter = { name: entities.get(id)?.name ?? `device ${id} (deleted)`, interfaces: new Map() });
-    if (index !== undefined) exporter.interfaces.set(index, { index, name: nameOf(id, index, entities) });
+    if (index !== undefined) exporter.interfaces.set(index, { index, name: usualName(index) });
   }
   for (const exporter of exporters.values()) {
-    exporter.interfaces = [...exporter.interfaces.values()].sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    exporter.interfaces = [...exporter.interfaces.values()].sort((a, b) => compare(a.name, b.name));
   }
-  return new Map([...exporters].sort(([, a], [, b]) => a.name.localeCompare(b.name, undefined, { numeric: true })));
+  return new Map([...exporters].sort(([, a], [, b]) => compare(a.name, b.name)));
 }
 
-function nameOf(device, index, entities) {
-  for (const { parent, name, details } of entities.values()) {
-    if (parent === device && String(details?.snmp_index) === index) return details.ifAlias ? `${name} (${details.ifAlias})` : name;
-  }
-  return index === '0' ? 'interface 0: dropped, or the device itself' : `interface ${index}`;
-}
+const usualName = (index) => (index === '0' ? 'interface 0: dropped, or the device itself' : `interface ${index}`);
 

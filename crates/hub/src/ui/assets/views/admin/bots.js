@@ -1,5 +1,6 @@
 // Bots: who measures. Their tokens are shown once.
 
+import { now } from '../../clock.js';
 import { api } from '../../api.js';
 import { h } from '../../dom.js';
 import { ago, dateTime } from '../../format.js';
@@ -15,7 +16,7 @@ const SEEN_LATELY = 180;
 const isSystemwide = ({ tied_to_account: tied }) => tied === null || tied === undefined;
 /** The route of a bot: of its account, or of all. */
 const routeOf = (bot) => (isSystemwide(bot) ? `bots/${bot.id}` : inAccount('bots', bot.id));
-const online = ({ last_login: last }) => Boolean(last) && Date.now() / 1000 - last < SEEN_LATELY;
+const online = ({ last_login: last }) => Boolean(last) && now() - last < SEEN_LATELY;
 
 export async function show({ body, signal, params }) {
   const used = await users('bots', signal);

@@ -6,7 +6,7 @@ import { listIfAllowed } from './records.js';
 
 /** From the id of a sensor, credential or bot to the devices that use it. */
 export async function users(kind, signal) {
-  const entities = await listIfAllowed(inAccount('entities'), signal);
+  const entities = await listIfAllowed(`${inAccount('entities')}?entity_type=device`, signal);
   const used = new Map();
   for (const entity of entities) {
     const ids = new Set();
