@@ -38,7 +38,7 @@ function editor({ id, entity, sensors, credentials, bots, problems }) {
     help: 'An IPv4 or IPv6 address, or a name. For NetFlow: the address from which the device sends.',
   });
   // Most people call a device as they reach it.
-  address.input.addEventListener('blur', () => { if (!name.value()) name.input.value = address.value(); });
+  address.input.addEventListener('blur', () => { if (!name.value() && !address.problem()) name.input.value = address.value(); });
   const isNew = !id || Boolean(entity.suggested_by);
   const slugs = [...new Set([...Object.keys(PROTOCOLS), ...Object.keys(entity.protocols ?? {})])];
   const sections = slugs.map((protocol) => new ProtocolSection(protocol, {

@@ -7,6 +7,8 @@ const BITS = 8;
 const IN_OCTETS = ['1.3.6.1.2.1.2.2.1.10', '1.3.6.1.2.1.31.1.1.1.6'];
 const OUT_OCTETS = ['1.3.6.1.2.1.2.2.1.16', '1.3.6.1.2.1.31.1.1.1.10'];
 const UPTIMES = ['1.3.6.1.2.1.1.3.0', '1.3.6.1.2.1.25.1.1.0'];
+/** A device is not judged by what was measured before this, at least: seconds. */
+const FRESH = 180;
 /** Where traffic goes when its sensor is not known (any more). */
 const USUAL_TRAFFIC = /^if\.(in|out)-octets\.(?:(\d+)\.)?(.+)$/;
 
@@ -141,15 +143,20 @@ function about(entity) {
   return { id: entity.id, name: entity.name, short: short && short !== entity.name ? short : '', alias: alias ?? '', speed: Number(speed) || null, snmpIndex: index };
 }
 
-/** The state of a device, of its newest values and of what its bots report. */
+/** The state of a device, judged as the hub judges it: by what was measured lately, and by what its bots report. */
 export function stateOfDevice(entity, model, last, problems) {
-  if (!Object.keys(entity.protocols ?? {}).length) return 'off';
-  const success = model.ping.success ? last.get(model.ping.success) : null;
+  const protocols = Object.keys(entity.protocols ?? {});
+  if (!protocols.length) return 'off';
+  // Three measurements may be missing before it counts as silence.
+  const fresh = Math.max(FRESH, 3 * Math.max(0, ...model.sensors.map(({ interval }) => interval ?? 0)));
+  const isFresh = (t) => now() - t <= fresh;
+  const pings = protocols.includes('ping');
+  const success = pings && model.ping.success ? last.get(model.ping.success) : null;
+  const troubled = problems.length > 0;
+  if (success && isFresh(success.t)) return success.v <= 0 ? 'down' : success.v < 1 || troubled ? 'warning' : 'ok';
+  if (troubled) return 'warning';
   const seen = lastSeen(last);
-  if (success && success.v === 0 && now() - success.t < 3600) return 'down';
-  if (problems.length) return success && success.v > 0 ? 'warning' : 'down';
-  if (!seen || now() - seen > 900) return 'unknown';
-  return success && success.v < 1 ? 'warning' : 'ok';
+  return seen && isFresh(seen) && !pings ? 'ok' : 'unknown';
 }
 
 export function lastSeen(last) {
