@@ -45,6 +45,7 @@ export function plotOptions(chart, width) {
     hooks: {
       setCursor: [(u) => chart.showLegend(u.cursor.idx ?? null)],
       setSelect: [(u) => select(u, group)],
+      draw: [(u) => drawMark(u, chart.marked)],
       ready: [(u) => bindPointer(u, chart)],
     },
   };
@@ -75,6 +76,22 @@ function axisWidth(u, values) {
   const longest = values.reduce((a, b) => (b.length > a.length ? b : a), '');
   u.ctx.font = FONT.replace('12px', `${12 * devicePixelRatio}px`);
   return Math.max(u.width < 480 ? 48 : 64, Math.ceil(u.ctx.measureText(longest).width / devicePixelRatio) + 14);
+}
+
+function drawMark(u, t) {
+  if (t === null) return;
+  const x = Math.round(u.valToPos(t, 'x', true));
+  const { left, top, width, height } = u.bbox;
+  if (x < left || x > left + width) return;
+  u.ctx.save();
+  u.ctx.strokeStyle = colour('--c2');
+  u.ctx.lineWidth = 2 * devicePixelRatio;
+  u.ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  u.ctx.beginPath();
+  u.ctx.moveTo(x, top);
+  u.ctx.lineTo(x, top + height);
+  u.ctx.stroke();
+  u.ctx.restore();
 }
 
 function select(u, group) {

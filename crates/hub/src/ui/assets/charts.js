@@ -84,6 +84,8 @@ export class Chart {
     this.data = new Map();
     this.level = null;
     this.time = h('span.chart-time');
+    /** A moment that is pointed out; null when there is none. */
+    this.marked = null;
     this.plot = h('div.chart-plot', { tabIndex: 0, role: 'img', 'aria-label': `Chart: ${title}` });
     this.message = h('div.chart-message', { hidden: true });
     this.legend = h('div.legend');
@@ -209,6 +211,11 @@ export class Chart {
     if (!this.uplot || !this.seen) return;
     const [min, max] = this.group.preview ?? this.group.range.bounds();
     this.uplot.setScale('x', { min, max });
+  }
+
+  mark(t) {
+    this.marked = t;
+    this.uplot?.redraw(false, false);
   }
 
   say(text) {

@@ -210,6 +210,6 @@ export function segmented(label, options, selected, onchange) {
 export function table(columns, rows, { caption } = {}) {
   return h('div.table-wrap', h('table',
     caption ? h('caption.sr', caption) : null,
-    h('thead', h('tr', columns.map(({ name, class: kind }) => h('th', { scope: 'col', class: kind }, name)))),
+    h('thead', h('tr', columns.map(({ name, class: kind }) => h('th', { scope: 'col', class: kind }, name || h('span.sr', 'Actions'))))),
     h('tbody', rows.map((row) => h('tr', columns.map(({ name, cell, class: kind }) => h('td', { class: kind, data: { label: name } }, cell(row))))))));
 }

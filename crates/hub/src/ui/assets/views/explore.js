@@ -97,7 +97,7 @@ class ExplorePage {
     }
     const bundles = this.apart ? paths.map((path) => [this.unit(path), [path]]) : this.byUnit(paths);
     fill(this.charts, bundles.map(([unit, list]) => new Chart(this.group, {
-      title: list.length === 1 ? titleOf(list[0], this.entities) : unitTitle(unit.name), unit: unit.name, height: bundles.length === 1 ? 380 : 240,
+      title: list.length === 1 ? titleOf(list[0], this.entities) : unitTitle(unit.name), unit: unit.name, heading: 'h2', height: bundles.length === 1 ? 380 : 240,
       series: list.map((path) => ({ label: labels.get(path), paths: [path], factor: unit.factor })),
     }).element));
   }

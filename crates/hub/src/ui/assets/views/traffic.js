@@ -176,6 +176,7 @@ class TrafficPage {
     this.total = total.total ?? 0;
     this.time = total.t;
     this.newest.hidden = this.at === null;
+    this.chart.mark(this.at === null ? null : total.t);
     fill(this.window, total.t === null
       ? 'Nothing in this window'
       : [h('b', bits((this.total * 8) / this.seconds)), h('span.dim', ` ${bytes(this.total)} in ${this.windowText()}`), this.at === null ? h('span.dim', `, ended ${ago(total.t)}`) : null]);

@@ -86,7 +86,7 @@ export class TrafficPanel {
     const panel = h('div.bar-panel', { hidden: !opened }, opened?.element ?? null);
     const seconds = this.page.seconds;
     const face = h('button.bar', { type: 'button', 'aria-expanded': String(Boolean(opened)), data: { id: bar.id }, onclick: () => this.toggle(bar, face, panel) },
-      h('i.bar-fill', { css: { width: `calc((100% - 142px) * ${(bar.v / most).toFixed(4)})` }, 'aria-hidden': 'true' }),
+      h('i.bar-fill', { css: { width: `calc((100% - 152px) * ${(bar.v / most).toFixed(4)})` }, 'aria-hidden': 'true' }),
       icon('right'), h('span.bar-label', this.kind.label(bar.key)),
       h('span.number', { title: bytes(bar.v) }, bits((bar.v * 8) / seconds)), h('span.number.dim.share', share(total ? bar.v / total : 0)));
     return h('li', face, panel);
