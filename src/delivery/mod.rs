@@ -6,7 +6,7 @@
 //! permission) leaves it where it is. A crash may therefore send a sample twice, never less than once; as the
 //! backend keeps one value per path and time, it is stored once.
 
-mod backoff;
+pub(crate) mod backoff;
 mod batch;
 mod books;
 mod courier;

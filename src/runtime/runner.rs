@@ -8,10 +8,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::connect::connect;
-use super::control::Control;
+use super::control::{Control, Crew};
 use super::dispatch::Limits;
+use super::follow::follow;
+use super::heard::Heard;
 use super::ledger::RunMetrics;
+use super::offered::Offered;
+use super::own_writes::{Noted, OwnWrites};
 use super::perform::Performer;
+use super::problems::Reporter;
 use super::refresh::Refresher;
 use super::report::BotReport;
 use super::shutdown::Stop;
@@ -159,6 +164,9 @@ impl<C: Collector> Runner<C> {
             Some(api) => api,
             None => Arc::new(HttpApi::of(&settings, clock.clone())?),
         };
+        let (writes, offered) = (Arc::<OwnWrites>::default(), Arc::<Offered>::default());
+        let heard = Arc::new(Heard::new(writes.clone()));
+        let api: Arc<dyn Api> = Arc::new(Noted { api, writes });
         let delivery_options = DeliveryOptions { mode: settings.delivery, ..DeliveryOptions::default() };
         let delivery = Delivery::start(api.clone(), clock.clone(), outbox, delivery_options);
         let (vitals, run_metrics) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
@@ -172,6 +180,7 @@ impl<C: Collector> Runner<C> {
                     bot: bot.clone(),
                     api: api.clone(),
                     vitals: vitals.clone(),
+                    heard: heard.clone(),
                     runs: run_metrics.clone(),
                     delivery: delivery.clone(),
                     context: context.clone(),
@@ -181,9 +190,9 @@ impl<C: Collector> Runner<C> {
             }
         };
         // Kept until all is delivered: a request under way may still need what the threads of runs hold.
-        let mut crew = None;
+        let mut threads_of_runs = None;
         bot.begin(&context).await?;
-        let connected = match connect(&*api, &vitals, &stop).await {
+        let connected = match connect(&*api, &vitals, &offered, &stop).await {
             Ok(connected) => connected,
             Err(error) => {
                 finish(&*bot, grace, &stop).await;
@@ -200,7 +209,7 @@ impl<C: Collector> Runner<C> {
                 Workers::start(runs).map_err(StartError::Threads)?
             };
             let workers = Arc::new(threads);
-            crew = Some(workers.clone());
+            threads_of_runs = Some(workers.clone());
             let (cancel, cancelled) = watch::channel(false);
             let performer = Performer {
                 bot: bot.clone(),
@@ -211,15 +220,20 @@ impl<C: Collector> Runner<C> {
                 metrics: run_metrics,
             };
             let interval = settings.jobs_refresh_interval;
-            let refresher = Refresher::new(bot.clone(), context, clock, vitals.clone(), interval);
+            heard.of_user(user);
+            let following =
+                AbortOnDrop(tokio::spawn(follow(api.clone(), heard.clone(), offered.clone(), interval)));
+            let refresher = Refresher::new(bot.clone(), context, clock, vitals.clone(), heard, interval);
+            let reporter = Reporter::new(api.clone(), offered);
             let table = Timetable::new(Limits { runs });
             // Questions come one at a time; more than a few at once can wait.
             let (asked, queries) = mpsc::channel(8);
             jobs.get_or_init(|| asked);
-            let mut control =
-                Control::new(table, Arc::new(performer), refresher, workers, vitals.clone(), cancel, queries);
+            let crew = Crew { performer: Arc::new(performer), refresher, reporter, workers };
+            let mut control = Control::new(table, crew, vitals.clone(), cancel, queries);
             vitals.working();
             control.run(&stop).await;
+            drop(following);
             vitals.idle("the bot is stopping");
             control.drain(grace, &stop).await;
         }
@@ -229,13 +243,22 @@ impl<C: Collector> Runner<C> {
         };
         tokio::join!(end, flush(&delivery, grace, &stop));
         // The loop is gone, so that these are the only hands on the threads.
-        if let Some(workers) = crew.and_then(Arc::into_inner) {
+        if let Some(workers) = threads_of_runs.and_then(Arc::into_inner) {
             workers.stop().await;
         }
         if let Some(health) = health {
             health.stop().await;
         }
         Ok(())
+    }
+}
+
+/// Ends a task with whoever started it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
