@@ -301,6 +301,7 @@ impl<C: Collector> Control<C> {
         if changes.removed > 0 {
             self.reporter.changed();
         }
+        self.reporter.look_found(self.performer.context.unserved(), self.last_look.0);
         let counts =
             [(changes.added, "new"), (changes.replanned, "with new intervals"), (changes.removed, "gone")];
         let counts = counts.iter().filter(|(count, _)| *count > 0);

@@ -1,4 +1,5 @@
-//! Tells the backend which jobs fail now, so that people see it where they look at their devices.
+//! Tells the backend which jobs fail now, and which entities cannot be served at all, so that people see it where they
+//! look at their devices.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
@@ -15,6 +16,7 @@ use super::reconcile::Assignment;
 use super::timetable::Timetable;
 use crate::backend::problem::MOST_PROBLEMS;
 use crate::backend::{Api, ApiError, Problem};
+use crate::clock::Timestamp;
 use crate::error::Chain;
 use crate::job::About;
 
@@ -35,6 +37,8 @@ pub(crate) struct Reporter {
     due: Instant,
     last: Option<Instant>,
     under_way: Option<JoinHandle<Result<(), ApiError>>>,
+    /// Entities that are not served, or not in full, since when, and why.
+    unserved: HashMap<About, (Timestamp, Box<str>)>,
     /// The backend has been told that nothing fails: that need not be repeated.
     all_is_well: bool,
     failure_said: bool,
@@ -48,6 +52,7 @@ impl Reporter {
             due: Instant::now() + FIRST_AFTER,
             last: None,
             under_way: None,
+            unserved: HashMap::new(),
             all_is_well: false,
             failure_said: false,
         }
@@ -61,6 +66,20 @@ impl Reporter {
     /// A job still fails, for another reason.
     pub(crate) fn reworded(&mut self) {
         self.due_within(OTHER_WORDS_WITHIN);
+    }
+
+    /// A look at the jobs found these entities that cannot be served, or not in full, and nothing else.
+    pub(crate) fn look_found(&mut self, unserved: HashMap<About, Box<str>>, now: Timestamp) {
+        let mut before = std::mem::take(&mut self.unserved);
+        let mut is_news = false;
+        for (about, why) in unserved {
+            let known = before.remove(&about);
+            is_news |= known.as_ref().is_none_or(|(_, known)| *known != why);
+            self.unserved.insert(about, (known.map_or(now, |(since, _)| since), why));
+        }
+        if is_news || !before.is_empty() {
+            self.changed();
+        }
     }
 
     fn due_within(&mut self, time: Duration) {
@@ -84,7 +103,7 @@ impl Reporter {
             return;
         }
         (self.last, self.due) = (Some(now), now + REPEATED_AFTER);
-        let problems = problems(table);
+        let problems = self.problems(table);
         if problems.is_empty() && self.all_is_well {
             return;
         }
@@ -109,28 +128,36 @@ impl Reporter {
     }
 }
 
-/// What fails now, once for each entity and protocol: what has failed for longest.
-fn problems<T>(table: &Timetable<Assignment<T>>) -> Vec<Problem> {
-    let mut found = HashMap::new();
-    for (_, entry) in table.iter() {
-        let Some(failing) = entry.payload.ledger.failing() else { continue };
-        for about in &*entry.payload.about {
-            let full = found.len() == MOST_PROBLEMS;
-            match found.entry(*about) {
-                Place::Vacant(place) if !full => {
-                    place.insert(failing);
+impl Reporter {
+    /// What is wrong now, once for each entity and protocol: the job that has failed for longest, or else what is wrong
+    /// with its configuration.
+    fn problems<T>(&self, table: &Timetable<Assignment<T>>) -> Vec<Problem> {
+        let mut found: HashMap<About, (Timestamp, &str)> = HashMap::new();
+        for (_, entry) in table.iter() {
+            let Some(Failing { since, error, .. }) = entry.payload.ledger.failing() else { continue };
+            for about in &*entry.payload.about {
+                let full = found.len() == MOST_PROBLEMS;
+                match found.entry(*about) {
+                    Place::Vacant(place) if !full => {
+                        place.insert((*since, error));
+                    }
+                    Place::Occupied(mut place) if *since < place.get().0 => {
+                        place.insert((*since, error));
+                    }
+                    _ => {}
                 }
-                Place::Occupied(mut place) if failing.since < place.get().since => {
-                    place.insert(failing);
-                }
-                _ => {}
             }
         }
+        for (about, (since, why)) in &self.unserved {
+            if found.len() < MOST_PROBLEMS {
+                found.entry(*about).or_insert((*since, why));
+            }
+        }
+        let problem = |(About { account, entity, protocol }, (since, error))| {
+            Problem::new(account, entity, protocol, since, error)
+        };
+        let mut problems: Vec<_> = found.into_iter().map(problem).collect();
+        problems.sort_unstable_by_key(|problem| (problem.account, problem.entity));
+        problems
     }
-    let problem = |(about, failing): (About, &Failing)| {
-        Problem::new(about.account, about.entity, about.protocol, failing.since, &failing.error)
-    };
-    let mut problems: Vec<_> = found.into_iter().map(problem).collect();
-    problems.sort_unstable_by_key(|problem| (problem.account, problem.entity));
-    problems
 }

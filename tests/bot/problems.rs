@@ -78,6 +78,21 @@ async fn a_job_that_fails_and_is_well_by_turns_is_reported_each_five_seconds_at_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_entity_that_cannot_be_served_is_told_with_the_field_that_is_wrong() {
+    let simulation = Simulation::start(vec![about("well", Does::Measure, 1)], |api| {
+        api.offer_problems();
+        let account = api.add_account("another");
+        let sensor = api.add_sensor(account, "script", Some(60), json!({}));
+        api.device(account, "no credential").protocol("script", 999, &[sensor]).add();
+    });
+    simulation.pass(40).await;
+    let told = problems(&simulation);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["error"], "credential: the account has no credential 999");
+    simulation.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backend_that_does_not_take_reports_stops_nothing() {
     let simulation = Simulation::start(vec![about("fails", Does::Fail, 2)], |api| {
         api.offer_problems();

@@ -1,5 +1,6 @@
 //! A bot whose jobs do as the test says, and write down how they ran.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -222,7 +223,7 @@ impl Simulation {
         let clock = Arc::new(TestClock::at(Timestamp::from_secs(BEGAN)));
         let api = FakeApi::new(clock.clone());
         let account = api.add_account("First account");
-        let about: Vec<u64> = specs.iter().filter_map(|spec| spec.about).collect();
+        let about: BTreeSet<u64> = specs.iter().filter_map(|spec| spec.about).collect();
         if !about.is_empty() {
             let credential = api.add_credential(account, Scripted::SLUG, json!({}));
             let sensor = api.add_sensor(account, Scripted::SLUG, Some(60), json!({}));
