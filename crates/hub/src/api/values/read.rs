@@ -1,0 +1,220 @@
+//! Giving values out: each one, or as roll-ups.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{SECOND, json as points};
+use crate::{
+    api::cx::Cx,
+    http::{Answer, Refusal, query::Query},
+    store::{
+        pieces::Pieces,
+        values::{Range, is_path},
+    },
+};
+
+/// Points of one path in one answer.
+const MOST_POINTS: usize = 100_000;
+
+/// Points of all paths in one answer. Paths beyond it say where they go on, without a point.
+const MOST_POINTS_ALL: usize = 1_000_000;
+
+/// Paths in one question.
+const MOST_PATHS: usize = 5_000;
+
+/// The coarsest roll-up.
+const LAST_LEVEL: u8 = 6;
+
+/// Where the parameters come from.
+enum Args<'a> {
+    Query(Query<'a>),
+    Body(Map<String, Value>),
+}
+
+impl Args<'_> {
+    fn of(cx: &Cx) -> Result<Args<'_>, Refusal> {
+        match serde_json::from_slice(&cx.body.bytes) {
+            Ok(Value::Object(object)) => Ok(Args::Body(object)),
+            Ok(_) => Err(Refusal::invalid("the body is not an object")),
+            Err(error) => Err(Refusal::invalid(format!("no JSON: {error}"))),
+        }
+    }
+
+    /// A parameter as text; numbers are written as they were sent.
+    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Query(query) => query.get(name),
+            Self::Body(object) => match object.get(name)? {
+                Value::String(text) if text.is_empty() => None,
+                Value::String(text) => Some(Cow::Borrowed(text)),
+                Value::Null => None,
+                other => Some(Cow::Owned(other.to_string())),
+            },
+        }
+    }
+}
+
+/// What is asked for.
+struct Wanted {
+    /// Each path with its beginning; where there is none, from the oldest value on.
+    paths: Vec<(String, Option<i64>)>,
+    to: i64,
+    newest_first: bool,
+    limit: usize,
+}
+
+impl Wanted {
+    fn of(paths: &str, args: &Args<'_>, now: i64) -> Result<Self, Refusal> {
+        let paths: Vec<String> = paths.split(',').map(str::to_owned).collect();
+        if paths.len() > MOST_PATHS {
+            return Err(Refusal::bad_request(format!("more than {MOST_PATHS} paths at once")));
+        }
+        if !paths.iter().all(|path| is_path(path)) {
+            return Err(Refusal::bad_request("Path(s) not specified correctly"));
+        }
+        let time = |text: &str, name: &str| {
+            super::time(text).ok_or_else(|| Refusal::bad_request(format!("Error parsing {name}")))
+        };
+        let starts = match args.get("t0") {
+            None => vec![None; paths.len()],
+            Some(text) => {
+                let starts: Vec<i64> = text.split(',').map(|text| time(text, "t0")).collect::<Result<_, _>>()?;
+                match starts.as_slice() {
+                    [one] => vec![Some(*one); paths.len()],
+                    many if many.len() == paths.len() => many.iter().copied().map(Some).collect(),
+                    _ => {
+                        let text = "Number of t0 timestamps must be 1 or equal to number of paths";
+                        return Err(Refusal::bad_request(text));
+                    }
+                }
+            }
+        };
+        let to = args.get("t1").map(|text| time(&text, "t1")).transpose()?.unwrap_or(now);
+        let newest_first = match args.get("sort").as_deref() {
+            None | Some("asc") => false,
+            Some("desc") => true,
+            Some(_) => {
+                return Err(Refusal::bad_request("Invalid parameter: sort (should be 'asc' or 'desc')"));
+            }
+        };
+        let limit = args.get("limit").map(|limit| limit.parse::<usize>());
+        let limit = limit.transpose().ok().map(|limit| limit.unwrap_or(MOST_POINTS));
+        let limit = limit
+            .filter(|limit| (1..=MOST_POINTS).contains(limit))
+            .ok_or_else(|| Refusal::bad_request(format!("Invalid parameter: limit (1 to {MOST_POINTS})")))?;
+        Ok(Self { paths: paths.into_iter().zip(starts).collect(), to, newest_first, limit })
+    }
+}
+
+pub(crate) async fn get(cx: &Cx) -> Result<Answer, Refusal> {
+    if cx.text.contains(',') {
+        return Err(Refusal::bad_request("Only a single path is allowed"));
+    }
+    if !is_path(&cx.text) {
+        return Err(super::invalid_path(&cx.text));
+    }
+    raw(cx, Wanted::of(&cx.text, &Args::Query(cx.query()), cx.now())?).await
+}
+
+fn paths_of<'a>(args: &'a Args<'_>) -> Result<Cow<'a, str>, Refusal> {
+    args.get("p").ok_or_else(|| Refusal::bad_request("Path(s) not specified"))
+}
+
+pub(crate) async fn get_many(cx: &Cx) -> Result<Answer, Refusal> {
+    let args = Args::of(cx)?;
+    raw(cx, Wanted::of(&*paths_of(&args)?, &args, cx.now())?).await
+}
+
+async fn raw(cx: &Cx, wanted: Wanted) -> Result<Answer, Refusal> {
+    let account = cx.account()?;
+    let values = cx.hub.store.values();
+    let mut json = Pieces::default();
+    json.raw("{\"paths\":{");
+    let mut left = MOST_POINTS_ALL;
+    for (i, (path, from)) in wanted.paths.iter().enumerate() {
+        json.raw(if i == 0 { "" } else { "," });
+        let range = Range { from: from.unwrap_or(i64::MIN), to: wanted.to };
+        let limit = wanted.limit.min(left);
+        let read = values.read(account, path, range, wanted.newest_first, limit.max(1)).await?;
+        let mut series = read.unwrap_or_default();
+        if limit == 0 {
+            series.next = series.points.first().map(|(time, _)| *time);
+            series.points.clear();
+        }
+        left -= series.points.len();
+        points::series(&mut json, path, &series);
+    }
+    json.raw("}}");
+    Ok(Answer::json_pieces(json.finish()))
+}
+
+pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
+    let account = cx.account()?;
+    let args = Args::of(cx)?;
+    let paths = paths_of(&args)?;
+    let level = args.get("a").and_then(|level| level.parse::<i64>().ok());
+    let level = level.ok_or_else(|| Refusal::bad_request("Invalid parameter: a"))?;
+    let level = u8::try_from(level).ok().filter(|level| *level <= LAST_LEVEL).ok_or_else(|| {
+        Refusal::bad_request(format!("Invalid parameter a (should be a number in range from 0 to {LAST_LEVEL})."))
+    })?;
+    let wanted = Wanted::of(&paths, &args, cx.now())?;
+    let half = 3_i64.pow(u32::from(level)) * 1_800 * SECOND;
+    let values = cx.hub.store.values();
+    let mut json = Pieces::default();
+    json.raw("{\"paths\":{");
+    let mut left = MOST_POINTS_ALL;
+    for (i, (path, from)) in wanted.paths.iter().enumerate() {
+        json.raw(if i == 0 { "" } else { "," });
+        let range = Range { from: from.unwrap_or(i64::MIN), to: wanted.to };
+        let limit = wanted.limit.min(left);
+        let read = values.rollup(account, path, level, range, wanted.newest_first, limit.max(1)).await?;
+        let mut rollups = read.unwrap_or_default();
+        if limit == 0 {
+            rollups.next = rollups.buckets.first().map(|bucket| bucket.start);
+            rollups.buckets.clear();
+        }
+        left -= rollups.buckets.len();
+        points::buckets(&mut json, path, &rollups.buckets, rollups.next, half);
+    }
+    json.raw("}}");
+    Ok(Answer::json_pieces(json.finish()))
+}
+
+/// The newest value of each path.
+pub(crate) async fn last(cx: &Cx) -> Result<Answer, Refusal> {
+    let account = cx.account()?;
+    let query = cx.query();
+    let paths = match (query.list("p"), query.get("f")) {
+        (Some(paths), _) if paths.len() <= MOST_PATHS => paths,
+        (Some(_), _) => return Err(Refusal::bad_request(format!("more than {MOST_PATHS} paths at once"))),
+        (None, Some(filter)) => {
+            let filter = super::top::filter(&filter)?;
+            let (paths, _) = cx.hub.store.values().paths(account, &filter, MOST_PATHS).await?;
+            paths.into_iter().map(|(_, path)| path).collect()
+        }
+        (None, None) => return Err(Refusal::bad_request("neither paths (p) nor a path filter (f)")),
+    };
+    if let Some(path) = paths.iter().find(|path| !is_path(path)) {
+        return Err(super::invalid_path(path));
+    }
+    let last = cx.hub.store.values().last(account, &paths).await?;
+    let mut json = Pieces::default();
+    json.raw("{\"list\":[");
+    let mut comma = "";
+    for (path, last) in paths.iter().zip(last) {
+        let Some((time, value)) = last else { continue };
+        json.raw(comma);
+        comma = ",";
+        json.raw("{\"p\":");
+        json.value(path);
+        json.raw(",\"t\":");
+        points::time(&mut json, time);
+        json.raw(",\"v\":");
+        json.value(&value);
+        json.raw("}");
+    }
+    json.raw("]}");
+    Ok(Answer::json_pieces(json.finish()))
+}
+

@@ -1,0 +1,118 @@
+//! The page: a few files that are part of the program.
+
+use std::{collections::HashMap, sync::OnceLock};
+
+use bytes::Bytes;
+use hyper::{
+    Method, StatusCode,
+    header::{ALLOW, CONTENT_SECURITY_POLICY, HeaderValue},
+};
+
+use crate::{
+    auth::secret,
+    http::{Answer, Refusal},
+};
+
+/// Nothing is loaded from anywhere else, and nobody may put the page into another one.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// A file of the page.
+struct Asset {
+    kind: &'static str,
+    bytes: Bytes,
+    etag: Option<HeaderValue>,
+}
+
+macro_rules! assets {
+    ($($name:literal),* $(,)?) => {
+        /// Each file with its bytes.
+        static FILES: &[(&str, &[u8])] = &[$(($name, include_bytes!(concat!("assets/", $name)))),*];
+    };
+}
+
+// Every file in `assets/`: a test compares the two.
+assets!["index.html"];
+
+fn assets() -> &'static HashMap<&'static str, Asset> {
+    static ASSETS: OnceLock<HashMap<&'static str, Asset>> = OnceLock::new();
+    ASSETS.get_or_init(|| {
+        let asset = |&(name, bytes): &(&'static str, &'static [u8])| {
+            let hash = secret::hex(&secret::hash_bytes(bytes));
+            let etag = HeaderValue::try_from(format!("W/\"{}\"", hash.get(..24).unwrap_or(&hash))).ok();
+            (name, Asset { kind: kind(name), bytes: Bytes::from_static(bytes), etag })
+        };
+        FILES.iter().map(asset).collect()
+    })
+}
+
+fn kind(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("woff2") => "font/woff2",
+        Some("json" | "webmanifest") => "application/json",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+/// Answers with a file of the page; the browser keeps it, and asks each time whether it is still the same.
+pub(crate) fn answer(method: &Method, path: &str) -> Answer {
+    let name = match path.trim_start_matches('/') {
+        "" => "index.html",
+        name => name,
+    };
+    let Some(asset) = assets().get(name) else {
+        return Refusal::not_found("Not Found").into();
+    };
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let refusal = Refusal::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        return refusal.with_header(ALLOW, HeaderValue::from_static("GET")).into();
+    }
+    let answer = Answer::bytes(asset.kind, asset.bytes.clone())
+        .with_header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    asset.etag.iter().fold(answer, |answer, etag| answer.with_etag(etag.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use super::*;
+
+    fn files(dir: &Path, prefix: &str, all: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if entry.path().is_dir() {
+                files(&entry.path(), &format!("{name}/"), all);
+            } else {
+                all.insert(name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_part_of_the_program() {
+        let mut there = BTreeSet::new();
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui/assets"), "", &mut there);
+        // Licences of others stand beside their files, and are not served.
+        there.retain(|name| !name.ends_with(".txt") && !name.ends_with(".md"));
+        let embedded: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(embedded, there);
+    }
+
+    #[test]
+    fn only_files_of_the_page_are_served() {
+        assert_eq!(answer(&Method::GET, "/").status, StatusCode::OK);
+        for other in ["/../Cargo.toml", "/assets/index.html", "/x"] {
+            assert_eq!(answer(&Method::GET, other).status, StatusCode::NOT_FOUND, "{other}");
+        }
+        assert_eq!(answer(&Method::POST, "/").status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+}
