@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
 
 use super::connect::connect;
 use super::control::{Control, Crew};
@@ -73,6 +74,7 @@ pub struct Runner<C: Collector> {
     api: Option<Arc<dyn Api>>,
     clock: Arc<dyn Clock>,
     share_runtime: bool,
+    backend: Option<String>,
 }
 
 impl<C: Collector> Runner<C> {
@@ -88,7 +90,15 @@ impl<C: Collector> Runner<C> {
             api: None,
             clock: Arc::new(SystemClock),
             share_runtime: false,
+            backend: None,
         }
+    }
+
+    /// What the files in `DATA_DIR` are for, instead of `BACKEND_URL`: for a backend whose address changes while it
+    /// stays the same. What waits in an outbox is never delivered to another backend than it was measured for.
+    pub fn backend_is(mut self, name: impl Into<String>) -> Self {
+        self.backend = Some(name.into());
+        self
     }
 
     /// How many runs may be under way at once (256). `MAX_CONCURRENT_RUNS` comes before it.
@@ -148,17 +158,17 @@ impl<C: Collector> Runner<C> {
     /// # Errors
     /// When the bot cannot start: a wrong token, a data directory that cannot be used, an address taken.
     pub async fn run_until(self, stop: Stop) -> Result<(), StartError> {
-        let Self { bot, settings, concurrency, outbox, state, grace, api, clock, share_runtime } = self;
+        let Self { bot, settings, concurrency, outbox, state, grace, api, clock, share_runtime, backend } =
+            self;
+        let backend = backend.unwrap_or_else(|| settings.backend_url.clone());
         let bot = Arc::new(bot);
         let outbox =
             outbox.unwrap_or_else(|| settings.data_dir.as_ref().map_or_else(Outbox::memory, Outbox::sqlite));
-        let outbox = outbox.open(&settings.backend_url, clock.clone()).map_err(StartError::DataDir)?;
+        let outbox = outbox.open(&backend, clock.clone()).map_err(StartError::DataDir)?;
         let state = match (state, &settings.data_dir) {
             (Some(state), _) => state,
             (None, None) => State::memory(),
-            (None, Some(directory)) => {
-                State::sqlite(directory, &settings.backend_url).map_err(StartError::State)?
-            }
+            (None, Some(directory)) => State::sqlite(directory, &backend).map_err(StartError::State)?,
         };
         let api = match api {
             Some(api) => api,
@@ -221,8 +231,9 @@ impl<C: Collector> Runner<C> {
             };
             let interval = settings.jobs_refresh_interval;
             heard.of_user(user);
-            let following =
-                AbortOnDrop(tokio::spawn(follow(api.clone(), heard.clone(), offered.clone(), interval)));
+            let following = AbortOnDrop(tokio::spawn(
+                follow(api.clone(), heard.clone(), offered.clone(), interval).in_current_span(),
+            ));
             let refresher = Refresher::new(bot.clone(), context, clock, vitals.clone(), heard, interval);
             let reporter = Reporter::new(api.clone(), offered);
             let table = Timetable::new(Limits { runs });
