@@ -30,7 +30,7 @@ use crate::telemetry::MetricsText;
 ///
 ///     async fn jobs(&self, cx: &Context) -> Result<Vec<Job<Self::Task>>, FetchError> {
 ///         let entities = self.fetch_job_configs::<MyProtocol>(cx).await?;
-///         Ok(entities.into_iter().map(|e| Job::shared(e.id, e.clone()).every(e.intervals())).collect())
+///         Ok(entities.into_iter().map(|e| Job::shared(e.id, e.clone()).every(e.intervals()).about(&e)).collect())
 ///     }
 ///
 ///     async fn perform(&self, run: &Run<Self::Task>) -> Result<Samples, JobError> {

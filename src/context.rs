@@ -1,6 +1,6 @@
 //! What a collector works with.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use crate::backend::{Api, ApiError, EntityContent, EntityWrite, job_configs};
 use crate::clock::{Clock, SystemClock};
 use crate::error::FetchError;
 use crate::ids::{AccountId, EntityId, UserId};
+use crate::job::About;
 use crate::parts::{Knowledge, Parts};
 use crate::protocol::{Entity, Protocol};
 use crate::state::State;
@@ -49,8 +50,16 @@ pub struct Context {
 /// What the collector itself could not use.
 #[derive(Default)]
 struct Skipped {
-    found: Mutex<HashSet<String>>,
+    found: Mutex<Found>,
     said: Warnings,
+    /// What the last look found, by the entity.
+    last: Mutex<HashMap<About, Box<str>>>,
+}
+
+#[derive(Default)]
+struct Found {
+    texts: HashSet<String>,
+    of_entities: HashMap<About, Box<str>>,
 }
 
 /// Skipped entities that are kept in words. A wrong template can concern all entities of an account.
@@ -136,12 +145,14 @@ impl Context {
     }
 
     /// Notes that an entity cannot be served, and why: name the field. It is logged once, not at every refresh,
-    /// and `check` and `/jobs` show it.
+    /// `check` and `/jobs` show it, and the backend is told where it wants to know.
     pub fn skip<P: Protocol>(&self, entity: &Entity<P>, why: impl fmt::Display) {
         let mut found = self.skipped.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.len() < SKIPPED_KEPT {
+        if found.texts.len() < SKIPPED_KEPT {
             let Entity { account, id, name, .. } = entity;
-            found.insert(format!("account {account}, entity {id} ({name}): {why}"));
+            let why = why.to_string();
+            found.texts.insert(format!("account {account}, entity {id} ({name}): {why}"));
+            found.of_entities.entry(About::of(entity)).or_insert_with(|| why.into());
         }
     }
 
@@ -213,7 +224,16 @@ impl Context {
     /// A look at the jobs is over: what it skipped is logged, if it is new.
     pub(crate) fn settle(&self) {
         let found = std::mem::take(&mut *self.skipped.found.lock().unwrap_or_else(PoisonError::into_inner));
-        self.skipped.said.look(found);
+        self.skipped.said.look(found.texts);
+        *self.skipped.last.lock().unwrap_or_else(PoisonError::into_inner) = found.of_entities;
+    }
+
+    /// Entities that are not served, or not in full, and why: as the last look found.
+    pub(crate) fn unserved(&self) -> HashMap<About, Box<str>> {
+        let mut unserved: HashMap<_, _> = self.configs.broken().into_iter().collect();
+        let skipped = self.skipped.last.lock().unwrap_or_else(PoisonError::into_inner);
+        unserved.extend(skipped.iter().map(|(about, why)| (*about, why.clone())));
+        unserved
     }
 
     /// All that is wrong with the configuration, as far as the last look found.

@@ -8,6 +8,8 @@ use tokio::sync::watch;
 
 use crate::clock::Timestamp;
 use crate::context::Context;
+use crate::ids::{AccountId, EntityId};
+use crate::protocol::{Entity, Protocol};
 use crate::schedule::{Anchor, Interval};
 
 /// Something to be done at one or more intervals. Jobs are data: [`Collector::perform`] does the work.
@@ -33,6 +35,21 @@ pub struct Job<T> {
     pub(crate) anchor: Option<Anchor>,
     pub(crate) lane: Option<Box<str>>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) about: Vec<About>,
+}
+
+/// An entity that a job measures, and by which protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct About {
+    pub(crate) account: AccountId,
+    pub(crate) entity: EntityId,
+    pub(crate) protocol: &'static str,
+}
+
+impl About {
+    pub(crate) const fn of<P: Protocol>(entity: &Entity<P>) -> Self {
+        Self { account: entity.account, entity: entity.id, protocol: P::SLUG }
+    }
 }
 
 impl<T> Job<T> {
@@ -46,7 +63,7 @@ impl<T> Job<T> {
     #[must_use]
     pub fn shared(id: impl fmt::Display, task: Arc<T>) -> Self {
         let id = id.to_string().into();
-        Self { id, task, intervals: Vec::new(), anchor: None, lane: None, timeout: None }
+        Self { id, task, intervals: Vec::new(), anchor: None, lane: None, timeout: None, about: Vec::new() }
     }
 
     /// The intervals at which it is due. They may repeat and come in any order.
@@ -77,6 +94,23 @@ impl<T> Job<T> {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Says which entity it measures, or one of those: while its runs fail, the backend is told so of this entity,
+    /// where it wants to know.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use grafoleancollector::{Entity, Job, Protocol};
+    ///
+    /// fn job<P: Protocol>(entity: &Arc<Entity<P>>) -> Job<Entity<P>> {
+    ///     Job::shared(entity.id, entity.clone()).every(entity.intervals()).about(entity)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn about<P: Protocol>(mut self, entity: &Entity<P>) -> Self {
+        self.about.push(About::of(entity));
         self
     }
 

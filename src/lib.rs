@@ -42,7 +42,7 @@
 //!
 //!     async fn jobs(&self, cx: &Context) -> Result<Vec<Job<Self::Task>>, FetchError> {
 //!         let entities = self.fetch_job_configs::<MyProtocol>(cx).await?;
-//!         Ok(entities.into_iter().map(|e| Job::shared(e.id, e.clone()).every(e.intervals())).collect())
+//!         Ok(entities.into_iter().map(|e| Job::shared(e.id, e.clone()).every(e.intervals()).about(&e)).collect())
 //!     }
 //!
 //!     async fn perform(&self, run: &Run<Self::Task>) -> Result<Samples, JobError> {
@@ -106,8 +106,8 @@ pub use backend::benching;
 #[doc(hidden)]
 pub use backend::fuzzing;
 pub use backend::{
-    Api, ApiError, ClientError, DeliveryMode, DeliveryModeError, Device, EntityContent, EntityWrite,
-    Resource, Token,
+    Api, ApiError, Change, ClientError, DeliveryMode, DeliveryModeError, Device, EntityContent, EntityWrite,
+    OnChange, Problem, Resource, Token,
 };
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use collector::Collector;

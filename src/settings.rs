@@ -137,7 +137,15 @@ impl Settings {
     /// # Errors
     /// [`StartError::Settings`] with all that is missing or wrong.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
-        let mut reader = Reader { lookup: &lookup, problems: Vec::new() };
+        Self::of_program(&own_name(), lookup)
+    }
+
+    /// The same for the program of that name, whose state has a folder of that name.
+    pub(crate) fn of_program(
+        program: &str,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, StartError> {
+        let mut reader = Reader { lookup: &lookup, program, problems: Vec::new() };
         let settings = Self {
             backend_url: reader.backend_url(),
             token: reader.token(),
@@ -164,6 +172,8 @@ impl Settings {
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     file: HashMap<String, String>,
+    /// What comes before both the process's variables and those of the file.
+    set: HashMap<String, String>,
 }
 
 impl Environment {
@@ -185,7 +195,33 @@ impl Environment {
             let number = text.lines().position(|line| line.trim() == bad).map_or(0, |index| index + 1);
             file_problem(format_args!("line {number} is not NAME=value"))
         })?;
-        Ok(Self { file })
+        Ok(Self { file, set: HashMap::new() })
+    }
+
+    /// The same with a variable that has this value, whatever the process's environment says: for a program that holds
+    /// several bots.
+    ///
+    /// ```
+    /// use grafoleancollector::Environment;
+    /// let environment = Environment::default().with("NETFLOW_LISTEN", "127.0.0.1:0");
+    /// assert_eq!(environment.get("NETFLOW_LISTEN").as_deref(), Some("127.0.0.1:0"));
+    /// ```
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set.insert(name.into(), value.into());
+        self
+    }
+
+    /// Where a program of this name keeps its state: `DATA_DIR`, else `$STATE_DIRECTORY`, `$XDG_STATE_HOME/name` or
+    /// `~/.local/state/name`. None where `DATA_DIR` is `none`.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`] when nothing says where.
+    pub fn data_dir(&self, program: &str) -> Result<Option<PathBuf>, StartError> {
+        let lookup = |name: &str| self.get(name);
+        let mut reader = Reader { lookup: &lookup, program, problems: Vec::new() };
+        let data_dir = reader.data_dir();
+        if reader.problems.is_empty() { Ok(data_dir) } else { Err(StartError::Settings(reader.problems)) }
     }
 
     /// The value of a variable; one that is set to nothing counts as not set.
@@ -194,8 +230,11 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<String> {
         let set = |value: &String| !value.trim().is_empty();
         // What is not UTF-8 is no value that a setting can have: its reader says so.
-        let own = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        own.filter(set).or_else(|| self.file.get(name).cloned().filter(set))
+        let own = || std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        match self.set.get(name) {
+            Some(value) => Some(value.clone()).filter(set),
+            None => own().filter(set).or_else(|| self.file.get(name).cloned().filter(set)),
+        }
     }
 }
 
@@ -205,6 +244,7 @@ fn file_problem(problem: impl std::fmt::Display) -> StartError {
 
 struct Reader<'a, L> {
     lookup: &'a L,
+    program: &'a str,
     problems: Vec<SettingProblem>,
 }
 
@@ -310,7 +350,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             );
             return None;
         };
-        Some(dir.join(own_name()))
+        Some(dir.join(self.program))
     }
 }
 

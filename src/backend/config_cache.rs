@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::ApiError;
 use super::entities::{Built, Problems};
 use crate::ids::AccountId;
+use crate::job::About;
 use crate::protocol::{Entity, Protocol};
 use crate::telemetry::Warnings;
 
@@ -28,6 +29,7 @@ pub(crate) struct ConfigCache {
 
 #[derive(Default)]
 struct Known {
+    protocol: &'static str,
     accounts: HashMap<AccountId, Kept>,
     warnings: Warnings,
     report: RefreshReport,
@@ -110,6 +112,20 @@ impl ConfigCache {
         sum
     }
 
+    /// Entities that are not served, or not in full, and why.
+    pub(crate) fn broken(&self) -> Vec<(About, Box<str>)> {
+        let protocols = self.protocols.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut broken = Vec::new();
+        for Known { protocol, accounts, .. } in protocols.values() {
+            for (account, Kept { problems, .. }) in accounts {
+                broken.extend(problems.of_entities.iter().map(|(entity, why)| {
+                    (About { account: *account, entity: *entity, protocol }, why.clone())
+                }));
+            }
+        }
+        broken
+    }
+
     /// The accounts of the last refresh, sorted.
     pub(crate) fn accounts(&self) -> Vec<AccountId> {
         let protocols = self.protocols.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +144,7 @@ impl ConfigCache {
     ) -> Vec<Arc<Entity<P>>> {
         let mut protocols = self.protocols.lock().unwrap_or_else(PoisonError::into_inner);
         let known = protocols.entry(TypeId::of::<P>()).or_default();
+        known.protocol = P::SLUG;
         let mut before = std::mem::take(&mut known.accounts);
         let mut report = RefreshReport { accounts: answers.len(), ..RefreshReport::default() };
         let mut all = Vec::new();

@@ -34,6 +34,8 @@ pub(super) struct Built<P: Protocol> {
 pub(super) struct Problems {
     pub(super) texts: Vec<String>,
     pub(super) count: usize,
+    /// The first of each entity that loses something.
+    pub(super) of_entities: BTreeMap<EntityId, Box<str>>,
 }
 
 impl Problems {
@@ -41,6 +43,15 @@ impl Problems {
         self.count += 1;
         if self.texts.len() < PROBLEMS_KEPT {
             self.texts.push(text.to_string());
+        }
+    }
+
+    /// Notes what an entity loses something to, if it is known which entity that is.
+    fn concern(&mut self, who: &Who<'_>, problem: &str) {
+        if let Ok(id) = wire::required("id", who.id)
+            && self.of_entities.len() < PROBLEMS_KEPT
+        {
+            self.of_entities.entry(id).or_insert_with(|| problem.into());
         }
     }
 }
@@ -140,6 +151,7 @@ impl<'a, P: Protocol> Builder<'a, P> {
     }
 
     fn reject<T>(&mut self, who: &Who<'_>, problem: String) -> Option<T> {
+        self.problems.concern(who, &problem);
         self.problems.add(format_args!("account {}, {who}: {problem}", self.account));
         None
     }
@@ -256,6 +268,7 @@ impl<'a, P: Protocol> Builder<'a, P> {
 
     /// Notes that a shared thing is broken, and that it costs this entity something.
     fn blame(&mut self, problem: String, who: &Who<'_>) {
+        self.problems.concern(who, &problem);
         let losers = self.shared.entry(problem).or_default();
         losers.count += 1;
         if losers.named.len() < ENTITIES_NAMED {

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::change::Change;
+use super::events::EventReader;
 use super::job_configs;
 use super::wire;
 use crate::ids::{AccountId, UserId};
@@ -49,4 +51,13 @@ pub fn wire(answer: &[u8]) {
     let mut lists = answer.split(|byte| *byte == 0).map(<[u8]>::to_vec);
     let mut next = || lists.next().unwrap_or_else(|| br#"{"list":[]}"#.to_vec());
     job_configs::read_any::<Fuzzed>(AccountId::new(1), UserId::new(1), next(), next(), next());
+}
+
+/// Reads `stream` as what the backend tells of changes, in pieces as long as its first byte says.
+pub fn events(stream: &[u8]) {
+    let Some((length, stream)) = stream.split_first() else { return };
+    let mut reader = EventReader::default();
+    for piece in stream.chunks(usize::from(*length).max(1)) {
+        reader.read(piece, &mut |said| drop(Change::told(said)));
+    }
 }

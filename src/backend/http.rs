@@ -4,6 +4,7 @@ mod address;
 mod client;
 mod exchange;
 mod home;
+mod listen;
 mod metrics;
 mod skew;
 
@@ -22,7 +23,7 @@ use self::home::Home;
 use self::metrics::{Kind, Metrics};
 use self::skew::Skew;
 use super::room::Room;
-use super::{Api, ApiError, DeliveryMode, EntityWrite, Resource, Token, wire};
+use super::{Api, ApiError, DeliveryMode, EntityWrite, OnChange, Problem, Resource, Token, problem, wire};
 use crate::clock::Clock;
 use crate::error::StartError;
 use crate::ids::{AccountId, EntityId};
@@ -44,6 +45,9 @@ const LIST_BEGIN_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// How long an answer that has begun may pause.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a stream of events may be silent: three times as long as the backend is between two signs of life.
+const STREAM_SILENCE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// How long a list may take as a whole: less than a look at the configuration may, so that this is what is said
 /// of it, and of one account only.
@@ -80,6 +84,7 @@ pub(crate) struct Limits {
     pub(crate) request: Duration,
     pub(crate) list_begin: Duration,
     pub(crate) silence: Duration,
+    pub(crate) stream_silence: Duration,
     pub(crate) list: Duration,
     pub(crate) entities_bytes: usize,
     pub(crate) records_bytes: usize,
@@ -94,6 +99,7 @@ impl Default for Limits {
             request: REQUEST_TIMEOUT,
             list_begin: LIST_BEGIN_TIMEOUT,
             silence: SILENCE_TIMEOUT,
+            stream_silence: STREAM_SILENCE_TIMEOUT,
             list: LIST_TIMEOUT,
             entities_bytes: ENTITIES_LIMIT,
             records_bytes: RECORDS_LIMIT,
@@ -109,7 +115,12 @@ impl Limits {
             Kind::Entities => self.entities_bytes,
             Kind::Credentials | Kind::Sensors => self.records_bytes,
             Kind::Accounts => self.accounts_bytes,
-            Kind::Status | Kind::Profile | Kind::Values | Kind::EntityWrites => self.small_bytes,
+            Kind::Status
+            | Kind::Profile
+            | Kind::Values
+            | Kind::EntityWrites
+            | Kind::Changes
+            | Kind::Problems => self.small_bytes,
         }
     }
 }
@@ -172,12 +183,22 @@ impl HttpApi {
     async fn ask(&self, kind: Kind, call: &Call, body: Option<Vec<u8>>) -> Result<Answer, ApiError> {
         let (exchange, asked, room) = (self.exchange.clone(), call.clone(), Room::of_caller());
         let work = async move { exchange.ask(kind, &asked, body, &room).await };
-        self.home.perform(work).await.unwrap_or_else(|| {
-            Err(ApiError::Transport { request: call.to_string(), reason: "the bot is stopping".to_owned() })
+        self.home.perform(work).await.unwrap_or_else(|| Err(Self::stopping(call)))
+    }
+
+    fn stopping(call: &Call) -> ApiError {
+        ApiError::Transport { request: call.to_string(), reason: "the bot is stopping".to_owned() }
+    }
+
+    /// Tells a request that is refused from one that the backend does not know at all.
+    fn offered<T>(call: &Call, answer: Result<T, ApiError>) -> Result<T, ApiError> {
+        answer.map_err(|error| match error.status() {
+            Some(404 | 405 | 501) => ApiError::NotOffered { request: call.to_string() },
+            _ => error,
         })
     }
 
-    /// Whether a success says that values were stored: a page of something in between says nothing.
+    /// Whether a success says that it was taken: a page of something in between says nothing.
     fn stored(&self, call: &Call, body: &[u8]) -> Result<(), ApiError> {
         wire::stored(body).map_err(|reason| self.malformed(call, &reason))
     }
@@ -244,6 +265,23 @@ impl Api for HttpApi {
             Ok((status, body)) => write.done(status, &body).map_err(|reason| self.malformed(&call, &reason)),
             Err(error) => write.is_done_already(error.status()).ok_or(error),
         }
+    }
+
+    async fn follow_changes(&self, heard: OnChange) -> Result<(), ApiError> {
+        let call = Call { method: Method::GET, path: "changes".to_owned() };
+        let (exchange, asked) = (self.exchange.clone(), call.clone());
+        let listening = self.home.perform(async move { exchange.listen(&asked, &heard).await }).await;
+        let answer = listening.unwrap_or_else(|| Err(Self::stopping(&call)))?;
+        Self::offered(&call, Self::granted(&call, answer)).map(drop)
+    }
+
+    async fn report_problems(&self, problems: &[Problem]) -> Result<(), ApiError> {
+        let call = Call { method: Method::PUT, path: "profile/problems".to_owned() };
+        // They are made of errors, in which there is no token; it stays so, whoever makes them.
+        let body = problem::report(problems, |text| self.exchange.token.redact(text));
+        let answer = self.ask(Kind::Problems, &call, Some(body)).await?;
+        let (_, body) = Self::offered(&call, Self::granted(&call, answer))?;
+        self.stored(&call, &body)
     }
 
     fn clock_skew(&self) -> Option<f64> {

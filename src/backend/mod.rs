@@ -2,24 +2,29 @@
 
 #[cfg(feature = "testing")]
 pub mod benching;
+pub(crate) mod change;
 mod children;
 pub(crate) mod config_cache;
 pub(crate) mod devices;
 mod entities;
 mod entity_write;
+pub(crate) mod events;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub(crate) mod http;
 pub(crate) mod job_configs;
 mod lenient;
 mod line;
+pub(crate) mod problem;
 mod room;
 mod table;
 pub(crate) mod token;
 pub(crate) mod wire;
 
+pub use change::{Change, OnChange};
 pub use devices::Device;
 pub use entity_write::{EntityContent, EntityWrite};
+pub use problem::Problem;
 pub use token::Token;
 
 pub use http::ClientError;
@@ -52,6 +57,23 @@ pub trait Api: Send + Sync + 'static {
 
     /// Creates, changes or deletes an entity of an account, and gives its id.
     async fn write_entity(&self, account: AccountId, write: &EntityWrite) -> Result<EntityId, ApiError>;
+
+    /// Tells `heard` of each change of the configuration as it happens, until the connection ends; of the first
+    /// moment as well, since nobody knows what changed before.
+    ///
+    /// Not offered by the original backend, and by nobody who does not write this.
+    async fn follow_changes(&self, heard: OnChange) -> Result<(), ApiError> {
+        drop(heard);
+        Err(ApiError::NotOffered { request: "GET changes".to_owned() })
+    }
+
+    /// Tells the backend all problems that this bot has now, in place of those that it was told before.
+    ///
+    /// Not offered by the original backend, and by nobody who does not write this.
+    async fn report_problems(&self, problems: &[Problem]) -> Result<(), ApiError> {
+        let _ = problems;
+        Err(ApiError::NotOffered { request: "PUT profile/problems".to_owned() })
+    }
 
     /// The backend's time less our own, as last seen in an answer, in seconds.
     fn clock_skew(&self) -> Option<f64> {
@@ -185,6 +207,12 @@ pub enum ApiError {
         message: String,
         /// How long the backend asks us to wait.
         retry_after: Option<Duration>,
+    },
+    /// This backend does not know such requests.
+    #[error("{request}: this backend does not offer it")]
+    NotOffered {
+        /// Method and path.
+        request: String,
     },
     /// An answer larger than anything that makes sense.
     #[error("{request}: the answer is larger than {limit} bytes")]

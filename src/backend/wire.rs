@@ -51,6 +51,16 @@ pub(crate) async fn status(api: &dyn Api) -> Result<BackendStatus, ApiError> {
 pub(crate) struct BackendStatus {
     /// Or what it still lacks.
     pub(crate) ready: Result<(), String>,
+    pub(crate) offers: Offers,
+}
+
+/// What a backend offers beyond the original one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Offers {
+    /// It tells of changes as they happen.
+    pub(crate) changes: bool,
+    /// It wants to know what goes wrong.
+    pub(crate) problems: bool,
 }
 
 /// Gives a reader's reason the form of an error.
@@ -105,6 +115,8 @@ pub(super) fn read_status(body: &[u8]) -> Result<BackendStatus, String> {
         db_migration_needed: Option<&'a RawValue>,
         #[serde(borrow)]
         user_exists: Option<&'a RawValue>,
+        #[serde(borrow)]
+        features: Option<&'a RawValue>,
     }
     let raw: Raw<'_> = object(whole(body)?)?;
     let migration = required("db_migration_needed", raw.db_migration_needed)?;
@@ -114,7 +126,10 @@ pub(super) fn read_status(body: &[u8]) -> Result<BackendStatus, String> {
         (false, Some(true)) => Ok(()),
         (false, _) => Err("no user exists yet".to_owned()),
     };
-    Ok(BackendStatus { ready })
+    // Another backend may mean anything by that name.
+    let features = raw.features.and_then(|raw| items(raw).ok()).unwrap_or_default();
+    let has = |name| features.iter().any(|raw| is_text(raw, name));
+    Ok(BackendStatus { ready, offers: Offers { changes: has("changes"), problems: has("problems") } })
 }
 
 /// An entity's fields, unread.

@@ -6,7 +6,7 @@
 //! permission) leaves it where it is. A crash may therefore send a sample twice, never less than once; as the
 //! backend keeps one value per path and time, it is stored once.
 
-mod backoff;
+pub(crate) mod backoff;
 mod batch;
 mod books;
 mod courier;
@@ -31,6 +31,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, Span};
 
 pub(crate) use self::outbox::{Closed, OpenOutbox};
 pub use self::outbox::{Outbox, OutboxError};
@@ -104,13 +105,14 @@ impl Delivery {
             stop: watch::Sender::new(false),
             lanes: Mutex::default(),
             runtime: Runtime::current(),
+            span: Span::current(),
         });
         for (account, waiting) in core.outbox.waiting() {
             tracing::info!(%account, waiting, "samples wait in the outbox from before");
             core.ensure_courier(account);
         }
         if core.outbox.needs_sweeping() {
-            tokio::spawn(sweep(Arc::clone(&core)));
+            tokio::spawn(sweep(Arc::clone(&core)).in_current_span());
         }
         Self(Arc::new(Handle { core, draining: tokio::sync::Mutex::new(0) }))
     }
@@ -304,6 +306,8 @@ pub(crate) struct Core {
     lanes: Mutex<HashMap<AccountId, Lane>>,
     /// Where couriers run: not on the threads that measure, which may block and end before the last delivery.
     runtime: Runtime,
+    /// What the log says of whose deliveries these are, where a process has several.
+    span: Span,
 }
 
 struct Lane {
@@ -320,7 +324,9 @@ impl Core {
 
     fn ensure_courier(self: &Arc<Self>, account: AccountId) {
         self.lanes().entry(account).or_insert_with(|| {
-            let courier = self.runtime.spawn(Courier::new(account, Arc::clone(self)).run());
+            let courier = self
+                .runtime
+                .spawn(Courier::new(account, Arc::clone(self)).run().instrument(self.span.clone()));
             Lane { status: Status::Delivering, drained: 0, courier: Some(courier) }
         });
     }

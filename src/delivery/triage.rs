@@ -85,7 +85,7 @@ pub(crate) fn judge(error: &ApiError) -> Judgement {
         },
         ApiError::Transport { .. } => trouble(Kind::Transport, false),
         ApiError::Timeout { .. } => trouble(Kind::Timeout, true),
-        ApiError::Malformed { .. } => trouble(Kind::Malformed, true),
+        ApiError::Malformed { .. } | ApiError::NotOffered { .. } => trouble(Kind::Malformed, true),
         ApiError::TooLarge { .. } => trouble(Kind::TooLarge, true),
     }
 }

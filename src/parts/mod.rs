@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
+use tracing::Instrument as _;
 
 pub(crate) use knowledge::Knowledge;
 use knowledge::{Shelf, Writing};
@@ -172,7 +173,7 @@ impl Parts {
         };
         // A task of its own: a run that is dropped at its deadline leaves no doubt behind.
         let result = match Handle::try_current() {
-            Ok(runtime) => match runtime.spawn(work).await {
+            Ok(runtime) => match runtime.spawn(work.in_current_span()).await {
                 Ok(result) => result,
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::offered::Offered;
 use super::shutdown::Stop;
 use super::vitals::Vitals;
 use crate::backend::{Api, wire};
@@ -13,23 +14,24 @@ use crate::ids::UserId;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Waits until the backend is ready and knows us. None when told to stop before.
+/// Waits until the backend is ready and knows us, and learns what it offers. None when told to stop before.
 pub(crate) async fn connect(
     api: &dyn Api,
     vitals: &Vitals,
+    offered: &Offered,
     stop: &Stop,
 ) -> Result<Option<UserId>, StartError> {
     tokio::select! {
-        connected = keep_trying(api, vitals) => connected.map(Some),
+        connected = keep_trying(api, vitals, offered) => connected.map(Some),
         () = stop.draining() => Ok(None),
     }
 }
 
-async fn keep_trying(api: &dyn Api, vitals: &Vitals) -> Result<UserId, StartError> {
+async fn keep_trying(api: &dyn Api, vitals: &Vitals, offered: &Offered) -> Result<UserId, StartError> {
     let mut wait = FIRST_WAIT;
     let mut said = String::new();
     loop {
-        let reason = match introduce(api).await {
+        let reason = match introduce(api, offered).await {
             Ok(user) => {
                 if !said.is_empty() {
                     tracing::info!("the backend is ready");
@@ -56,10 +58,11 @@ enum Hurdle {
     Final(StartError),
 }
 
-async fn introduce(api: &dyn Api) -> Result<UserId, Hurdle> {
+async fn introduce(api: &dyn Api, offered: &Offered) -> Result<UserId, Hurdle> {
     let later = |error: &crate::backend::ApiError| Hurdle::Wait(Chain(error).to_string());
     let status = wire::status(api).await.map_err(|error| later(&error))?;
     status.ready.map_err(Hurdle::Wait)?;
+    offered.set(status.offers);
     let profile = wire::profile(api).await.map_err(|error| match error.status() {
         Some(401) => Hurdle::Final(StartError::TokenRefused(error)),
         _ => later(&error),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::dispatch::Ticket;
 use super::ledger::{Change, Outcome};
 use super::perform::{Performer, Progress};
+use super::problems::Reporter;
 use super::reconcile::{Assignment, reconcile};
 use super::refresh::Refresher;
 use super::shutdown::Stop;
@@ -45,10 +46,19 @@ struct UnderWay {
     blocked: bool,
 }
 
+/// Those who do the work that the loop hands out.
+pub(crate) struct Crew<C: Collector> {
+    pub(crate) performer: Arc<Performer<C>>,
+    pub(crate) refresher: Refresher<C>,
+    pub(crate) reporter: Reporter,
+    pub(crate) workers: Arc<Workers>,
+}
+
 pub(crate) struct Control<C: Collector> {
     table: Timetable<Assignment<C::Task>>,
     performer: Arc<Performer<C>>,
     refresher: Refresher<C>,
+    reporter: Reporter,
     workers: Arc<Workers>,
     vitals: Arc<Vitals>,
     cancel: watch::Sender<bool>,
@@ -67,13 +77,12 @@ pub(crate) struct Control<C: Collector> {
 impl<C: Collector> Control<C> {
     pub(crate) fn new(
         table: Timetable<Assignment<C::Task>>,
-        performer: Arc<Performer<C>>,
-        refresher: Refresher<C>,
-        workers: Arc<Workers>,
+        crew: Crew<C>,
         vitals: Arc<Vitals>,
         cancel: watch::Sender<bool>,
         queries: mpsc::Receiver<JobsQuery>,
     ) -> Self {
+        let Crew { performer, refresher, reporter, workers } = crew;
         let last_look = (performer.clock.now(), Instant::now());
         // No more messages than runs under way, which are limited.
         let (report, finished) = mpsc::unbounded_channel();
@@ -81,6 +90,7 @@ impl<C: Collector> Control<C> {
             table,
             performer,
             refresher,
+            reporter,
             workers,
             vitals,
             cancel,
@@ -100,6 +110,7 @@ impl<C: Collector> Control<C> {
     pub(crate) async fn run(&mut self, stop: &Stop) {
         let draining = stop.draining();
         tokio::pin!(draining);
+        let heard = self.refresher.heard();
         let mut finished = Vec::new();
         loop {
             let now = self.look_at_clock();
@@ -125,6 +136,8 @@ impl<C: Collector> Control<C> {
                         self.take_over(jobs);
                     }
                 }
+                // What was heard makes the pause another.
+                () = heard.woken() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -174,7 +187,7 @@ impl<C: Collector> Control<C> {
         let now = self.performer.clock.now();
         let due =
             self.table.next_wake().map(|due| Timestamp::from_micros(due.saturating_mul(1_000)).since(now));
-        due.unwrap_or(HEARTBEAT).min(HEARTBEAT)
+        due.unwrap_or(HEARTBEAT).min(self.refresher.pause(HEARTBEAT))
     }
 
     fn start(&mut self, start: Start) {
@@ -225,6 +238,7 @@ impl<C: Collector> Control<C> {
             self.next_check = now + HEARTBEAT;
             self.check_deadlines(now);
             self.refresher.give_up_if_blocked();
+            self.reporter.report_if_due(&self.table);
             if let Some(more) = self.said.rest() {
                 tracing::warn!("{more} more jobs began to fail or were well again; /jobs names them");
             }
@@ -256,6 +270,11 @@ impl<C: Collector> Control<C> {
         }
         let Some(entry) = self.table.entry_mut(ticket.slot) else { return };
         let Some(change) = entry.payload.ledger.record(outcome) else { return };
+        match change {
+            Change::StartedFailing(_) | Change::WellAgain(_) => self.reporter.changed(),
+            Change::Reworded => return self.reporter.reworded(),
+            Change::Unfit(_) => {}
+        }
         let id = &entry.id;
         let Some(more) = self.said.say() else { return };
         match change {
@@ -270,6 +289,7 @@ impl<C: Collector> Control<C> {
                     failing.since
                 );
             }
+            Change::Reworded => {}
         }
     }
 
@@ -278,6 +298,10 @@ impl<C: Collector> Control<C> {
         // Ticks up to this moment belong to the old intervals.
         self.table.advance(now);
         let changes = reconcile(&mut self.table, now, jobs);
+        if changes.removed > 0 {
+            self.reporter.changed();
+        }
+        self.reporter.look_found(self.performer.context.unserved(), self.last_look.0);
         let counts =
             [(changes.added, "new"), (changes.replanned, "with new intervals"), (changes.removed, "gone")];
         let counts = counts.iter().filter(|(count, _)| *count > 0);

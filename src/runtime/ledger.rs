@@ -63,10 +63,12 @@ pub(crate) struct Measured {
     pub(crate) example: Option<Box<str>>,
 }
 
-/// A change that is worth a line in the log.
+/// A change of how a job fares: most are worth a line in the log.
 #[derive(Debug)]
 pub(crate) enum Change {
     StartedFailing(Box<str>),
+    /// It still fails, for another reason.
+    Reworded,
     WellAgain(Failing),
     /// It measures something that can never be delivered.
     Unfit(Box<str>),
@@ -76,7 +78,7 @@ pub(crate) enum Change {
 const ERROR_CHARS: usize = 400;
 
 impl Ledger {
-    /// Writes a run down; tells when the job went from well to failing or back.
+    /// Writes a run down; tells when the job went from well to failing or back, or fails otherwise.
     pub(crate) fn record(&mut self, outcome: &Outcome) -> Option<Change> {
         self.runs += 1;
         self.missed += outcome.missed;
@@ -96,8 +98,9 @@ impl Ledger {
                     Chain(error).to_string().chars().take(ERROR_CHARS).collect::<String>().into();
                 if let Some(failing) = &mut self.failing {
                     failing.runs += 1;
+                    let reworded = failing.error != error;
                     failing.error = error;
-                    return None;
+                    return reworded.then_some(Change::Reworded);
                 }
                 self.failing = Some(Failing { since: outcome.started, runs: 1, error: error.clone() });
                 Some(Change::StartedFailing(error))
@@ -227,10 +230,11 @@ mod tests {
         assert!(ledger.record(&run(Ok(()))).is_none());
         let first = ledger.record(&run(Err(JobError::failed("no answer"))));
         assert!(matches!(first, Some(Change::StartedFailing(error)) if &*error == "no answer"));
-        assert!(ledger.record(&run(Err(JobError::failed("still none")))).is_none());
+        assert!(ledger.record(&run(Err(JobError::failed("no answer")))).is_none());
+        assert!(matches!(ledger.record(&run(Err(JobError::failed("still none")))), Some(Change::Reworded)));
         assert_eq!(&*ledger.failing().unwrap().error, "still none");
         let well = ledger.record(&run(Ok(())));
-        assert!(matches!(well, Some(Change::WellAgain(Failing { runs: 2, .. }))));
+        assert!(matches!(well, Some(Change::WellAgain(Failing { runs: 3, .. }))));
         assert!(ledger.failing().is_none());
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::Ledger;
-use super::timetable::Timetable;
-use crate::job::Job;
+use super::timetable::{FIRST_RUN_WITHIN_MS, Timetable};
+use crate::job::{About, Job};
 use crate::schedule::{Grid, MAX_INTERVALS};
 
 /// What the timetable keeps for each job.
@@ -14,6 +14,8 @@ use crate::schedule::{Grid, MAX_INTERVALS};
 pub(crate) struct Assignment<T> {
     pub(crate) task: Arc<T>,
     pub(crate) timeout: Option<Duration>,
+    /// The entities that it measures.
+    pub(crate) about: Box<[About]>,
     pub(crate) ledger: Ledger,
 }
 
@@ -32,12 +34,14 @@ pub(crate) struct Changes {
 pub(crate) fn reconcile<T>(table: &mut Timetable<Assignment<T>>, now: i64, jobs: Vec<Job<T>>) -> Changes {
     let mut changes = Changes::default();
     let mut listed = HashSet::with_capacity(jobs.len());
+    let new = jobs.iter().filter(|job| job.anchor.is_none() && table.slot(&job.id).is_none()).count();
+    let spread_over = first_runs_spread_over(new);
     for job in jobs {
         if let Some(problem) = problem_of(&job) {
             changes.problems.insert(problem);
             continue;
         }
-        let Job { id, task, intervals, anchor, lane, timeout } = job;
+        let Job { id, task, intervals, anchor, lane, timeout, about } = job;
         let slot = match table.slot(&id) {
             Some(slot) if listed.contains(&slot) => {
                 changes.problems.insert(format!("job {id}: listed twice; the first is taken"));
@@ -47,6 +51,7 @@ pub(crate) fn reconcile<T>(table: &mut Timetable<Assignment<T>>, now: i64, jobs:
                 if let Some(entry) = table.entry_mut(slot) {
                     entry.payload.task = task;
                     entry.payload.timeout = timeout;
+                    entry.payload.about = about.into();
                     if entry.intervals() != &*intervals {
                         table.replan(slot, now, Grid::new(&id, intervals.into(), anchor));
                         changes.replanned += 1;
@@ -58,8 +63,9 @@ pub(crate) fn reconcile<T>(table: &mut Timetable<Assignment<T>>, now: i64, jobs:
             None => {
                 changes.added += 1;
                 let grid = Grid::new(&id, intervals.into(), anchor);
-                let assignment = Assignment { task, timeout, ledger: Ledger::default() };
-                table.insert(now, &id, grid, lane.as_deref(), anchor.is_none(), assignment)
+                let assignment = Assignment { task, timeout, about: about.into(), ledger: Ledger::default() };
+                let first_within = anchor.is_none().then_some(spread_over);
+                table.insert(now, &id, grid, lane.as_deref(), first_within, assignment)
             }
         };
         listed.insert(slot);
@@ -68,6 +74,14 @@ pub(crate) fn reconcile<T>(table: &mut Timetable<Assignment<T>>, now: i64, jobs:
     changes.removed = gone.len();
     gone.into_iter().for_each(|slot| table.remove(slot));
     changes
+}
+
+/// How long the first runs of so many new jobs may take to begin, in milliseconds. One that somebody waits for runs at
+/// once; a fleet is spread.
+fn first_runs_spread_over(jobs: usize) -> i64 {
+    /// So many begin in a second: far fewer than a bot can start, and than a backend takes values of.
+    const EACH_MS: i64 = 20;
+    i64::try_from(jobs).unwrap_or(i64::MAX).saturating_mul(EACH_MS).min(FIRST_RUN_WITHIN_MS)
 }
 
 fn problem_of<T>(job: &Job<T>) -> Option<String> {

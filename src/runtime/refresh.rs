@@ -1,4 +1,5 @@
-//! Asks the collector for its jobs, again and again: one look at a time, away from the loop.
+//! Asks the collector for its jobs, again and again, and when something changed: one look at a time, away from the
+//! loop.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::heard::Heard;
 use super::vitals::Vitals;
 use super::workers::Workers;
 use crate::clock::Clock;
@@ -33,6 +35,7 @@ pub(crate) struct Refresher<C: Collector> {
     context: Context,
     clock: Arc<dyn Clock>,
     vitals: Arc<Vitals>,
+    heard: Arc<Heard>,
     interval: Duration,
     due: Instant,
     /// Failures in a row, and the reason that was said last.
@@ -49,6 +52,7 @@ impl<C: Collector> Refresher<C> {
         context: Context,
         clock: Arc<dyn Clock>,
         vitals: Arc<Vitals>,
+        heard: Arc<Heard>,
         interval: Duration,
     ) -> Self {
         let due = Instant::now();
@@ -58,6 +62,7 @@ impl<C: Collector> Refresher<C> {
             context,
             clock,
             vitals,
+            heard,
             interval,
             due,
             failures: 0,
@@ -67,13 +72,14 @@ impl<C: Collector> Refresher<C> {
         }
     }
 
-    /// Starts the next look if its time has come and none is under way.
+    /// Starts the next look if its time has come, or something changed, and none is under way.
     pub(crate) fn start_if_due(&mut self, workers: &Workers) {
         let now = Instant::now();
-        if self.under_way.is_some() || now < self.due {
+        if self.under_way.is_some() || now < self.due && !self.heard.wants_look() {
             return;
         }
         self.due = now + self.interval;
+        self.heard.look_begins();
         let (done, listed) = oneshot::channel();
         let (bot, context) = (self.bot.clone(), self.context.clone());
         workers.spawn(async move {
@@ -85,6 +91,17 @@ impl<C: Collector> Refresher<C> {
         self.under_way = Some((now, listed));
     }
 
+    /// How long until a change is worth a look, at the longest `limit`.
+    pub(crate) fn pause(&self, limit: Duration) -> Duration {
+        let next = self.heard.next_look().filter(|_| self.under_way.is_none());
+        next.map_or(limit, |moment| moment.saturating_duration_since(Instant::now())).min(limit)
+    }
+
+    /// What was heard of changes.
+    pub(crate) fn heard(&self) -> Arc<Heard> {
+        self.heard.clone()
+    }
+
     /// The jobs, when the look under way is over and went well. Waits for ever where none is under way.
     pub(crate) async fn done(&mut self) -> Option<Vec<Job<C::Task>>> {
         let Some((began, listed)) = &mut self.under_way else { return std::future::pending().await };
@@ -93,6 +110,7 @@ impl<C: Collector> Refresher<C> {
             listed.await.unwrap_or_else(|_| Err(FetchError::collector("the look at the jobs was dropped")));
         self.under_way = None;
         let took = began.elapsed();
+        self.heard.look_ended(took);
         match listed {
             Ok(jobs) => {
                 if self.said.is_some() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::heard::Heard;
 use super::ledger::RunMetrics;
 use super::vitals::{JobsQuery, JobsView, Vitals};
 use crate::backend::Api;
@@ -17,6 +18,7 @@ pub(crate) struct BotReport<C> {
     pub(crate) bot: Arc<C>,
     pub(crate) api: Arc<dyn Api>,
     pub(crate) vitals: Arc<Vitals>,
+    pub(crate) heard: Arc<Heard>,
     pub(crate) runs: Arc<RunMetrics>,
     pub(crate) delivery: Delivery,
     pub(crate) context: Context,
@@ -44,6 +46,7 @@ impl<C: Collector> Report for BotReport<C> {
 
     fn metrics(&self, out: &mut MetricsText) {
         self.vitals.write(out);
+        self.heard.write(out);
         self.runs.write(out);
         self.delivery.write_metrics(out);
         self.context.write_metrics(out);

@@ -6,12 +6,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
 
 use super::connect::connect;
-use super::control::Control;
+use super::control::{Control, Crew};
 use super::dispatch::Limits;
+use super::follow::follow;
+use super::heard::Heard;
 use super::ledger::RunMetrics;
+use super::offered::Offered;
+use super::own_writes::{Noted, OwnWrites};
 use super::perform::Performer;
+use super::problems::Reporter;
 use super::refresh::Refresher;
 use super::report::BotReport;
 use super::shutdown::Stop;
@@ -68,6 +74,7 @@ pub struct Runner<C: Collector> {
     api: Option<Arc<dyn Api>>,
     clock: Arc<dyn Clock>,
     share_runtime: bool,
+    backend: Option<String>,
 }
 
 impl<C: Collector> Runner<C> {
@@ -83,7 +90,15 @@ impl<C: Collector> Runner<C> {
             api: None,
             clock: Arc::new(SystemClock),
             share_runtime: false,
+            backend: None,
         }
+    }
+
+    /// What the files in `DATA_DIR` are for, instead of `BACKEND_URL`: for a backend whose address changes while it
+    /// stays the same. What waits in an outbox is never delivered to another backend than it was measured for.
+    pub fn backend_is(mut self, name: impl Into<String>) -> Self {
+        self.backend = Some(name.into());
+        self
     }
 
     /// How many runs may be under way at once (256). `MAX_CONCURRENT_RUNS` comes before it.
@@ -143,22 +158,25 @@ impl<C: Collector> Runner<C> {
     /// # Errors
     /// When the bot cannot start: a wrong token, a data directory that cannot be used, an address taken.
     pub async fn run_until(self, stop: Stop) -> Result<(), StartError> {
-        let Self { bot, settings, concurrency, outbox, state, grace, api, clock, share_runtime } = self;
+        let Self { bot, settings, concurrency, outbox, state, grace, api, clock, share_runtime, backend } =
+            self;
+        let backend = backend.unwrap_or_else(|| settings.backend_url.clone());
         let bot = Arc::new(bot);
         let outbox =
             outbox.unwrap_or_else(|| settings.data_dir.as_ref().map_or_else(Outbox::memory, Outbox::sqlite));
-        let outbox = outbox.open(&settings.backend_url, clock.clone()).map_err(StartError::DataDir)?;
+        let outbox = outbox.open(&backend, clock.clone()).map_err(StartError::DataDir)?;
         let state = match (state, &settings.data_dir) {
             (Some(state), _) => state,
             (None, None) => State::memory(),
-            (None, Some(directory)) => {
-                State::sqlite(directory, &settings.backend_url).map_err(StartError::State)?
-            }
+            (None, Some(directory)) => State::sqlite(directory, &backend).map_err(StartError::State)?,
         };
         let api = match api {
             Some(api) => api,
             None => Arc::new(HttpApi::of(&settings, clock.clone())?),
         };
+        let (writes, offered) = (Arc::<OwnWrites>::default(), Arc::<Offered>::default());
+        let heard = Arc::new(Heard::new(writes.clone()));
+        let api: Arc<dyn Api> = Arc::new(Noted { api, writes });
         let delivery_options = DeliveryOptions { mode: settings.delivery, ..DeliveryOptions::default() };
         let delivery = Delivery::start(api.clone(), clock.clone(), outbox, delivery_options);
         let (vitals, run_metrics) = (Arc::new(Vitals::new()), Arc::<RunMetrics>::default());
@@ -172,6 +190,7 @@ impl<C: Collector> Runner<C> {
                     bot: bot.clone(),
                     api: api.clone(),
                     vitals: vitals.clone(),
+                    heard: heard.clone(),
                     runs: run_metrics.clone(),
                     delivery: delivery.clone(),
                     context: context.clone(),
@@ -181,9 +200,9 @@ impl<C: Collector> Runner<C> {
             }
         };
         // Kept until all is delivered: a request under way may still need what the threads of runs hold.
-        let mut crew = None;
+        let mut threads_of_runs = None;
         bot.begin(&context).await?;
-        let connected = match connect(&*api, &vitals, &stop).await {
+        let connected = match connect(&*api, &vitals, &offered, &stop).await {
             Ok(connected) => connected,
             Err(error) => {
                 finish(&*bot, grace, &stop).await;
@@ -200,7 +219,7 @@ impl<C: Collector> Runner<C> {
                 Workers::start(runs).map_err(StartError::Threads)?
             };
             let workers = Arc::new(threads);
-            crew = Some(workers.clone());
+            threads_of_runs = Some(workers.clone());
             let (cancel, cancelled) = watch::channel(false);
             let performer = Performer {
                 bot: bot.clone(),
@@ -211,15 +230,21 @@ impl<C: Collector> Runner<C> {
                 metrics: run_metrics,
             };
             let interval = settings.jobs_refresh_interval;
-            let refresher = Refresher::new(bot.clone(), context, clock, vitals.clone(), interval);
+            heard.of_user(user);
+            let following = AbortOnDrop(tokio::spawn(
+                follow(api.clone(), heard.clone(), offered.clone(), interval).in_current_span(),
+            ));
+            let refresher = Refresher::new(bot.clone(), context, clock, vitals.clone(), heard, interval);
+            let reporter = Reporter::new(api.clone(), offered);
             let table = Timetable::new(Limits { runs });
             // Questions come one at a time; more than a few at once can wait.
             let (asked, queries) = mpsc::channel(8);
             jobs.get_or_init(|| asked);
-            let mut control =
-                Control::new(table, Arc::new(performer), refresher, workers, vitals.clone(), cancel, queries);
+            let crew = Crew { performer: Arc::new(performer), refresher, reporter, workers };
+            let mut control = Control::new(table, crew, vitals.clone(), cancel, queries);
             vitals.working();
             control.run(&stop).await;
+            drop(following);
             vitals.idle("the bot is stopping");
             control.drain(grace, &stop).await;
         }
@@ -229,13 +254,22 @@ impl<C: Collector> Runner<C> {
         };
         tokio::join!(end, flush(&delivery, grace, &stop));
         // The loop is gone, so that these are the only hands on the threads.
-        if let Some(workers) = crew.and_then(Arc::into_inner) {
+        if let Some(workers) = threads_of_runs.and_then(Arc::into_inner) {
             workers.stop().await;
         }
         if let Some(health) = health {
             health.stop().await;
         }
         Ok(())
+    }
+}
+
+/// Ends a task with whoever started it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -65,12 +65,12 @@ impl Stop {
     }
 
     /// Resolves when the bot is to finish.
-    pub(crate) async fn draining(&self) {
+    pub async fn draining(&self) {
         self.reached(Level::Drain).await;
     }
 
     /// Resolves when the bot is to end at once.
-    pub(crate) async fn aborting(&self) {
+    pub async fn aborting(&self) {
         self.reached(Level::Abort).await;
     }
 

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use super::dispatch::{Limits, Queue, Slot, Ticket};
 use crate::schedule::{Grid, Interval, Ticks, spread};
 
-/// The first run of a job that is new comes within this time: long enough to spread a fleet, short enough to
-/// see at once that a new device works.
+/// The first run of a job that is new comes within this time at the latest: long enough to spread a fleet, short
+/// enough to see soon that a new device works.
 pub(crate) const FIRST_RUN_WITHIN_MS: i64 = 30_000;
 
 /// All jobs, each with something of its owner's (`P`).
@@ -85,18 +85,18 @@ impl<P> Timetable<P> {
         }
     }
 
-    /// Plans a new job. With `early_first_run` it also runs once soon, with all its intervals. A job of that
-    /// id that is only here until its run is over is taken up again.
+    /// Plans a new job. It also runs once soon with all its intervals, at some moment `first_within` so many
+    /// milliseconds. A job of that id that is only here until its run is over is taken up again.
     pub(crate) fn insert(
         &mut self,
         now: i64,
         id: &Arc<str>,
         grid: Grid,
         lane: Option<&str>,
-        early_first_run: bool,
+        first_within: Option<i64>,
         payload: P,
     ) -> Slot {
-        let first = early_first_run.then(|| now + spread(id, FIRST_RUN_WITHIN_MS.min(grid.shortest())));
+        let first = first_within.map(|within| now + spread(id, within.min(grid.shortest())));
         let slot = match self.by_id.get(id) {
             Some(&slot) => slot,
             None => self.free.pop().unwrap_or_else(|| {
@@ -389,7 +389,7 @@ mod tests {
     }
 
     fn add(table: &mut Timetable<()>, now: i64, id: &str, secs: &[u64], lane: Option<&str>) -> Slot {
-        table.insert(now, &id.into(), on_epoch(id, secs), lane, false, ())
+        table.insert(now, &id.into(), on_epoch(id, secs), lane, None, ())
     }
 
     fn secs(start: &Start) -> Vec<u32> {
@@ -489,7 +489,7 @@ mod tests {
         let mut table = timetable(10);
         let grid = Grid::new("a", intervals(&[300, 3_600]), None);
         let on_grid = grid.next_after(1_000_000);
-        table.insert(1_000_000, &"a".into(), grid, None, true, ());
+        table.insert(1_000_000, &"a".into(), grid, None, Some(FIRST_RUN_WITHIN_MS), ());
         let wake = table.next_wake().unwrap();
         assert!(wake <= 1_000_000 + FIRST_RUN_WITHIN_MS);
         table.advance(wake);
@@ -590,7 +590,7 @@ mod tests {
                 .map(|(n, spec)| Grid::new(&n.to_string(), intervals(&spec.secs), None)).collect();
             for (n, spec) in specs.iter().enumerate() {
                 let lane = spec.lane.map(|lane| lane.to_string());
-                table.insert(0, &n.to_string().into(), grids[n].clone(), lane.as_deref(), false, ());
+                table.insert(0, &n.to_string().into(), grids[n].clone(), lane.as_deref(), None, ());
             }
             let mut lateness = lateness.into_iter().cycle();
             let mut served_until = vec![0_i64; specs.len()];
@@ -658,7 +658,8 @@ mod tests {
                                 table.put_in_lane(slot, lane.as_deref());
                             }
                             None => {
-                                table.insert(now, &id.as_str().into(), grid, lane.as_deref(), secs % 2 == 0, ());
+                                let first = (secs % 2 == 0).then_some(FIRST_RUN_WITHIN_MS);
+                                table.insert(now, &id.as_str().into(), grid, lane.as_deref(), first, ());
                             }
                         }
                     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 /// So many runs may block their threads at a time before the others have none. Threads that have nothing to do
 /// cost next to nothing.
@@ -43,7 +44,7 @@ impl Workers {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        self.handle.spawn(future)
+        self.handle.spawn(future.in_current_span())
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{gather, log_settings};
+use super::gather;
 use crate::backend::config_cache::Account;
 use crate::backend::http::{SKEW_SAID_ABOVE, shown_url};
 use crate::backend::{Api, ApiError, DeliveryMode, HttpApi, Resource, job_configs, wire};
@@ -20,9 +20,11 @@ use crate::finding::{Finding, Verdict};
 use crate::job::Job;
 use crate::schedule::Interval;
 use crate::settings::{Environment, Settings};
+use crate::telemetry::Logging;
 
 #[expect(clippy::print_stdout, reason = "the report is this command's output")]
 pub(super) async fn check<C: Collector>(
+    program: &str,
     environment: Result<Environment, StartError>,
     build: impl FnOnce(&Environment) -> Result<C, StartError>,
 ) -> ExitCode {
@@ -38,8 +40,8 @@ pub(super) async fn check<C: Collector>(
     let mut problems = Vec::new();
     // What can be known without the file is reported as well.
     let environment = gather(environment, &mut problems).ok().flatten().unwrap_or_default();
-    let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems);
-    log_settings(&environment, &mut problems);
+    let settings = gather(Settings::of_program(program, |name| environment.get(name)), &mut problems);
+    let _ = gather(Logging::from_environment(&environment), &mut problems);
     let bot = gather(build(&environment), &mut problems);
     report(problems.iter().map(|problem| Finding::bad("settings", problem)).collect());
     let bot = match bot {

@@ -5,18 +5,16 @@ mod once;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::backend::Token;
 use crate::backend::http::shown_url;
 use crate::collector::Collector;
 use crate::error::{Chain, SettingProblem, StartError};
 use crate::runtime::{DEFAULT_CONCURRENCY, Runner, Stop};
 use crate::settings::{Environment, Settings, VARIABLES, Variable, own_name};
-use crate::telemetry::logging::{self, LogFilter, LogFormat};
+use crate::telemetry::{Logging, logging};
 
 /// Runs a bot as a program: the whole of most `main` functions.
 ///
@@ -64,6 +62,8 @@ pub fn main<C: Collector>(bot: C) -> ExitCode {
 #[must_use = "a program does nothing until main is called"]
 pub struct Program {
     name: String,
+    /// How it is called, where that is not its name.
+    called: Option<String>,
     version: &'static str,
     about: &'static str,
     variables: &'static [Variable],
@@ -84,6 +84,7 @@ impl Program {
     pub fn new(name: impl Into<String>, version: &'static str) -> Self {
         Self {
             name: name.into(),
+            called: None,
             version,
             about: "",
             variables: &[],
@@ -91,6 +92,13 @@ impl Program {
             concurrency: None,
             quiet_libraries: Vec::new(),
         }
+    }
+
+    /// How it is called, where it is a part of another program: `grafolean bot ping`. Its name stays that of its state's
+    /// folder.
+    pub fn called(mut self, called: impl Into<String>) -> Self {
+        self.called = Some(called.into());
+        self
     }
 
     /// What it is for, in a line.
@@ -138,7 +146,17 @@ impl Program {
         C: Collector,
         B: FnOnce(&Environment) -> Result<C, StartError>,
     {
-        let matches = match self.arguments().try_get_matches() {
+        self.main_with(std::env::args_os().skip(1), build)
+    }
+
+    /// Does what these arguments say, as [`main`](Self::main) does with those of the process.
+    pub fn main_with<C, B>(self, arguments: impl IntoIterator<Item = OsString>, build: B) -> ExitCode
+    where
+        C: Collector,
+        B: FnOnce(&Environment) -> Result<C, StartError>,
+    {
+        let arguments = std::iter::once(OsString::from(self.shown())).chain(arguments);
+        let matches = match self.arguments().try_get_matches_from(arguments) {
             Ok(matches) => matches,
             Err(error) => {
                 // Help and version are "errors" too, which go to standard output and exit with 0.
@@ -174,7 +192,7 @@ impl Program {
     {
         let environment = Environment::load();
         match matches.subcommand() {
-            Some(("check", _)) => Ok(check::check(environment, build).await),
+            Some(("check", _)) => Ok(check::check(&self.name, environment, build).await),
             Some(("once", arguments)) => {
                 let (settings, bot) = self.ready(&environment?, build)?;
                 once::once(bot, settings, self.concurrency, arguments.get_flag("json")).await
@@ -199,12 +217,13 @@ impl Program {
         build: impl FnOnce(&Environment) -> Result<C, StartError>,
     ) -> Result<(Settings, C), StartError> {
         let mut problems = Vec::new();
-        let settings = gather(Settings::from_lookup(|name| environment.get(name)), &mut problems)?;
-        if let Some((filter, format)) = log_settings(environment, &mut problems) {
-            let token = settings.as_ref().map_or_else(|| Token::new(""), |settings| settings.token.clone());
-            let filter = self.quiet_libraries.iter().fold(filter, |filter, library| filter.without(library));
-            // It fails only where the program has set up logging of its own, which is then used.
-            let _ = logging::start(filter, format, token);
+        let settings = Settings::of_program(&self.name, |name| environment.get(name));
+        let settings = gather(settings, &mut problems)?;
+        if let Some(logging) = gather(Logging::from_environment(environment), &mut problems)? {
+            let logging =
+                self.quiet_libraries.iter().fold(logging, |logging, library| logging.quiet(library));
+            let log = logging.start();
+            settings.iter().for_each(|settings| log.hide(&settings.token));
         }
         let bot = gather(build(environment), &mut problems)?;
         match (settings, bot) {
@@ -213,12 +232,17 @@ impl Program {
         }
     }
 
+    /// How people call it.
+    fn shown(&self) -> &str {
+        self.called.as_deref().unwrap_or(&self.name)
+    }
+
     fn own_command(&self, name: &str) -> Option<&OwnCommand> {
         self.commands.iter().find(|command| command.name == name)
     }
 
     fn run_own(&self, command: &OwnCommand, arguments: impl Iterator<Item = OsString>) -> ExitCode {
-        let called = format!("{} {}", self.name, command.name).into();
+        let called = format!("{} {}", self.shown(), command.name).into();
         (command.run)(std::iter::once(called).chain(arguments).collect())
     }
 
@@ -227,7 +251,7 @@ impl Program {
         if let Some(command) = about.and_then(|name| self.own_command(name)) {
             return self.run_own(command, std::iter::once("--help".into()));
         }
-        let path = std::iter::once(self.name.as_str()).chain(about.map(String::as_str));
+        let path = std::iter::once(self.shown()).chain(about.map(String::as_str));
         match self.arguments().try_get_matches_from(path.chain(["--help"])) {
             Ok(_) => ExitCode::SUCCESS,
             Err(help) => {
@@ -241,6 +265,7 @@ impl Program {
         let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object a line");
         let about_commands = Arg::new("command").value_name("COMMAND").help("One of the commands above");
         let command = Command::new(self.name.clone())
+            .bin_name(self.shown())
             .disable_help_subcommand(true)
             .version(self.version)
             .about(self.about)
@@ -274,7 +299,7 @@ impl Program {
         let width = all().map(|variable| variable.name.len()).max().unwrap_or_default();
         for Variable { name, default, meaning, .. } in all() {
             let default = match name {
-                "DATA_DIR" => format!("$STATE_DIRECTORY, else $XDG_STATE_HOME/{}", own_name()),
+                "DATA_DIR" => format!("$STATE_DIRECTORY, else $XDG_STATE_HOME/{}", self.name),
                 "MAX_CONCURRENT_RUNS" => self.concurrency.unwrap_or(DEFAULT_CONCURRENCY).to_string(),
                 _ => default.to_owned(),
             };
@@ -290,7 +315,7 @@ impl Program {
                 // Whoever reads the log is a program.
                 tracing::error!("{line}");
             } else {
-                say(&format!("{}: {line}", self.name));
+                say(&format!("{}: {line}", self.shown()));
             }
         }
         ExitCode::from(error.exit_code())
@@ -312,32 +337,6 @@ fn gather<T>(
         // Settings come first: the other problem may follow from them.
         Err(_) => Ok(None),
     }
-}
-
-fn log_settings(
-    environment: &Environment,
-    problems: &mut Vec<SettingProblem>,
-) -> Option<(LogFilter, LogFormat)> {
-    const LEVELS: &str = "error, warn, info, debug, trace, or target=level,…";
-    let filter = parsed(environment, "LOG", "info", LEVELS, problems);
-    let format = parsed(environment, "LOG_FORMAT", "text", "text or json", problems);
-    Some((filter?, format?))
-}
-
-fn parsed<T: FromStr>(
-    environment: &Environment,
-    name: &'static str,
-    default: &str,
-    expected: &str,
-    problems: &mut Vec<SettingProblem>,
-) -> Option<T> {
-    let text = environment.get(name);
-    let text = text.as_deref().unwrap_or(default).trim();
-    let parsed = text.parse().ok();
-    if parsed.is_none() {
-        problems.push(SettingProblem::new(name, format_args!("expected {expected}, got {text:?}")));
-    }
-    parsed
 }
 
 #[expect(clippy::print_stderr, reason = "a program says on standard error why it does not start")]

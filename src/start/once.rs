@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::collector::Collector;
 use crate::context::Context;
 use crate::error::{Chain, JobError, StartError};
-use crate::runtime::{DEFAULT_CONCURRENCY, Stop, Vitals, connect, perform_once};
+use crate::runtime::{DEFAULT_CONCURRENCY, Offered, Stop, Vitals, connect, perform_once};
 use crate::sample::Samples;
 use crate::settings::Settings;
 
@@ -26,7 +26,7 @@ pub(super) async fn once<C: Collector>(
     let stop = Stop::on_signals();
     let clock = Arc::new(SystemClock);
     let api = Arc::new(HttpApi::of(&settings, clock.clone())?);
-    let Some(user) = connect(&*api, &Vitals::new(), &stop).await? else {
+    let Some(user) = connect(&*api, &Vitals::new(), &Offered::default(), &stop).await? else {
         return Ok(ExitCode::FAILURE);
     };
     let context = Context::new(api).of_user(user).looking_only();

@@ -11,6 +11,7 @@ mod warnings;
 pub(crate) use health::{JobsFilter, Report};
 #[cfg(test)]
 pub(crate) use logged::logged;
+pub use logging::{Log, Logging};
 pub use metrics::{Counter, Gauge, Histogram, MetricsText};
 pub use throttle::{Throttle, Unsaid};
 pub(crate) use warnings::Warnings;

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::changes::Listening;
 use super::grafolean::{FakeGrafolean, Reply};
 use super::state::Ask;
-use crate::backend::{Api, ApiError, DeliveryMode, EntityWrite, Resource, wire};
+use crate::backend::events::Said;
+use crate::backend::{
+    Api, ApiError, Change, DeliveryMode, EntityWrite, OnChange, Problem, Resource, problem, wire,
+};
 use crate::clock::Clock;
 use crate::ids::{AccountId, EntityId};
 use crate::sample::Sample;
@@ -95,6 +99,13 @@ impl FakeApi {
 
     /// The status and the body of a success.
     async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>), ApiError> {
+        match self.begin(method, path, body).await? {
+            Begun::Answered(status, body) => Ok((status, body)),
+            Begun::Changes(_) => Ok((200, Vec::new())),
+        }
+    }
+
+    async fn begin(&self, method: &str, path: &str, body: &[u8]) -> Result<Begun, ApiError> {
         let request = format!("{method} {path}");
         let path = format!("/{path}");
         let query = format!("b={}", self.token);
@@ -102,7 +113,10 @@ impl FakeApi {
         let exchange = self.grafolean.exchange(&Ask { method, path: &path, query: &query, body, now });
         tokio::time::sleep(exchange.delay).await;
         match exchange.reply {
-            Reply::Whole(answer) if answer.status < 300 => Ok((answer.status, answer.bytes().to_vec())),
+            Reply::Whole(answer) if answer.status < 300 => {
+                Ok(Begun::Answered(answer.status, answer.bytes().to_vec()))
+            }
+            Reply::Changes(listening) => Ok(Begun::Changes(listening)),
             Reply::Whole(answer) => Err(ApiError::Status {
                 request,
                 status: answer.status,
@@ -117,6 +131,20 @@ impl FakeApi {
             }
         }
     }
+}
+
+/// Tells a request that is refused from one that the backend does not know.
+fn offered(request: &str, error: ApiError) -> ApiError {
+    match error.status() {
+        Some(404) => ApiError::NotOffered { request: request.to_owned() },
+        _ => error,
+    }
+}
+
+/// What comes of a request.
+enum Begun {
+    Answered(u16, Vec<u8>),
+    Changes(Listening),
 }
 
 impl Deref for FakeApi {
@@ -159,5 +187,21 @@ impl Api for FakeApi {
                 .map_err(|reason| ApiError::Malformed { request: format!("{method} {path}"), reason }),
             Err(error) => write.is_done_already(error.status()).ok_or(error),
         }
+    }
+
+    async fn follow_changes(&self, heard: OnChange) -> Result<(), ApiError> {
+        let begun = self.begin("GET", "changes", &[]).await;
+        if let Begun::Changes(mut listening) = begun.map_err(|error| offered("GET changes", error))? {
+            while let Some((name, data)) = listening.next().await {
+                Change::told(Said::Event { name, data: &data }).into_iter().for_each(|change| heard(change));
+            }
+        }
+        Ok(())
+    }
+
+    async fn report_problems(&self, problems: &[Problem]) -> Result<(), ApiError> {
+        let body = problem::report(problems, str::to_owned);
+        let answered = self.ask("PUT", "profile/problems", &body).await;
+        answered.map(drop).map_err(|error| offered("PUT profile/problems", error))
     }
 }

@@ -23,6 +23,7 @@ use hyper::{
 use tokio::{net::TcpListener, sync::oneshot};
 
 use super::{
+    changes::Listening,
     grafolean::{Exchange, FakeGrafolean, Reply},
     state::{Answer, AnswerBody, Ask},
 };
@@ -34,6 +35,9 @@ const REQUEST_LIMIT: usize = 128 << 20;
 
 /// Answers below this are not compressed: they fit into one packet anyway.
 const GZIP_FROM: usize = 1_400;
+
+/// Who listens to changes hears this often at least.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// Bots hold one connection each as a rule; load tests hold more.
 const CONNECTIONS: usize = 1_024;
@@ -184,6 +188,7 @@ async fn answer(grafolean: &FakeGrafolean, request: Request) -> Option<Response<
     let mut response = match reply {
         Reply::Whole(answer) => whole(answer, takes_gzip),
         Reply::Half(answer) => half(&answer)?,
+        Reply::Changes(listening) => changes(listening),
         Reply::Huge(bytes) => huge(bytes),
         Reply::None => return None,
     };
@@ -213,6 +218,7 @@ fn whole(answer: Answer, takes_gzip: bool) -> Response<Body> {
     let body = match &answer.body {
         _ if !compress => plain,
         AnswerBody::Made(bytes) => gzip(bytes),
+        AnswerBody::Changes(_) => plain,
         AnswerBody::List(listing) => listing.gzip.get_or_init(|| gzip(&listing.plain)).clone(),
     };
     let mut response = head(&answer, Full::new(body).map_err(|never| match never {}).boxed_unsync());
@@ -239,6 +245,22 @@ fn half(answer: &Answer) -> Option<Response<Body>> {
     let mut response = head(answer, StreamBody::new(frames).boxed_unsync());
     response.headers_mut().insert(CONTENT_LENGTH, all.len().into());
     Some(response)
+}
+
+/// Changes as they happen, and a sign of life when there are none.
+fn changes(listening: Listening) -> Response<Body> {
+    let frames = stream::unfold(listening, |mut listening| async move {
+        let text = match tokio::time::timeout(ALIVE_EVERY, listening.next()).await {
+            Ok(event) => {
+                let (name, data) = event?;
+                format!("event: {name}\ndata: {data}\n\n")
+            }
+            Err(_) => ": alive\n\n".to_owned(),
+        };
+        Some((Ok(Frame::data(Bytes::from(text))), listening))
+    });
+    let answer = Answer { content_type: "text/event-stream", ..Answer::text(200, "") };
+    head(&answer, StreamBody::new(frames).boxed_unsync())
 }
 
 /// A list of so many bytes, of which one piece is held in memory.

@@ -11,9 +11,10 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{
+    changes::Listening,
     faults::{Fault, Faults},
     lists::RecordKind,
-    state::{Answer, Ask, State},
+    state::{Answer, AnswerBody, Ask, State},
     values::{Stored, seconds},
 };
 
@@ -79,6 +80,8 @@ pub(crate) enum Reply {
     Whole(Answer),
     /// The beginning only, then the connection is closed; at once where there is nothing to send.
     Half(Answer),
+    /// Changes as they happen.
+    Changes(Listening),
     /// This many bytes of a list that means nothing.
     Huge(u64),
     /// The connection is closed without an answer.
@@ -138,9 +141,15 @@ impl FakeGrafolean {
             };
             (delay, reply)
         };
+        let reply = match reply {
+            Reply::Whole(Answer { body: AnswerBody::Changes(accounts), .. }) => {
+                Reply::Changes(inner.state.announcer.listen(accounts))
+            }
+            other => other,
+        };
         let status = match &reply {
             Reply::Whole(answer) | Reply::Half(answer) => Some(answer.status),
-            Reply::Huge(_) => Some(200),
+            Reply::Huge(_) | Reply::Changes(_) => Some(200),
             Reply::None => None,
         };
         inner.request_count += 1;
@@ -207,6 +216,14 @@ impl FakeGrafolean {
         let all = inner.state.account(account).map(|account| account.values.all());
         let in_time = all.into_iter().flatten();
         in_time.map(|(p, times)| (p.clone(), times.iter().map(|(&t, s)| each(t, s)).collect())).collect()
+    }
+
+    /// What a bot said last of what goes wrong: `{"account", "entity", "protocol", "since", "error"}` each.
+    #[must_use]
+    pub fn problems(&self, token: &str) -> Vec<Value> {
+        let inner = self.lock();
+        let bot = inner.state.bots.iter().find(|bot| bot.token == token);
+        bot.map(|bot| bot.problems.clone()).unwrap_or_default()
     }
 
     /// Values stored in all accounts; one that was sent again counts once.

@@ -17,6 +17,17 @@ pub enum RecordKind {
     Sensors,
 }
 
+impl RecordKind {
+    /// As paths name them.
+    pub(crate) const fn plural(self) -> &'static str {
+        match self {
+            Self::Entities => "entities",
+            Self::Credentials => "credentials",
+            Self::Sensors => "sensors",
+        }
+    }
+}
+
 /// The records of one kind, each as its JSON text: that takes a tenth of the memory of parsed JSON.
 #[derive(Debug, Default)]
 pub(crate) struct List {

@@ -21,7 +21,14 @@ impl FakeGrafolean {
 
     /// From now on every connection is closed without an answer.
     pub fn down(&self) {
-        self.lock().faults.down = true;
+        let mut inner = self.lock();
+        inner.faults.down = true;
+        inner.state.announcer.end();
+    }
+
+    /// Ends all connections on which changes are told.
+    pub fn end_streams(&self) {
+        self.lock().state.announcer.end();
     }
 
     /// Answers again.

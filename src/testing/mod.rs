@@ -4,6 +4,7 @@
 //! simulated time, which [`TestClock`] tells. The rules, the faults and the eyes of both are those of
 //! [`FakeGrafolean`], which knows nothing of sockets and clocks. [`run_once`] performs all jobs of a bot once.
 
+mod changes;
 mod defaults;
 mod device;
 mod fake_api;

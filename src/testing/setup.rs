@@ -37,6 +37,7 @@ impl FakeGrafolean {
         let (id, with_defaults) = {
             let mut inner = self.lock();
             let id = inner.state.new_id();
+            inner.state.announcer.changed("accounts", id);
             inner.state.accounts.push(Account {
                 id,
                 record: json!({"id": id, "name": name}),
@@ -60,10 +61,11 @@ impl FakeGrafolean {
 
     /// Removes an account with all that is in it; says whether it was there.
     pub fn remove_account(&self, account: u64) -> bool {
-        let accounts = &mut self.lock().state.accounts;
-        let before = accounts.len();
-        accounts.retain(|a| a.id != account);
-        accounts.len() != before
+        let state = &mut self.lock().state;
+        let before = state.accounts.len();
+        state.accounts.retain(|a| a.id != account);
+        state.announcer.changed("accounts", account);
+        state.accounts.len() != before
     }
 
     /// Adds a bot that may see all accounts, and returns its token.
@@ -73,14 +75,23 @@ impl FakeGrafolean {
         let token =
             format!("{id:08x}-fa4e-4bac-8eed-{:012x}", id.wrapping_mul(0x9e37_79b9) & 0xffff_ffff_ffff);
         let (name, protocol) = (format!("{protocol} bot"), protocol.to_owned());
-        inner.state.bots.push(Bot { id, token: token.clone(), name, protocol, accounts: None });
+        inner.state.bots.push(Bot {
+            id,
+            token: token.clone(),
+            name,
+            protocol,
+            accounts: None,
+            problems: Vec::new(),
+        });
         token
     }
 
     /// From now on the bot sees these accounts only.
     pub fn restrict_bot(&self, token: &str, accounts: &[u64]) {
-        if let Some(bot) = self.lock().state.bots.iter_mut().find(|bot| bot.token == token) {
+        let state = &mut self.lock().state;
+        if let Some(bot) = state.bots.iter_mut().find(|bot| bot.token == token) {
             bot.accounts = Some(accounts.to_vec());
+            state.announcer.changed("bots", bot.id);
         }
     }
 
@@ -99,6 +110,17 @@ impl FakeGrafolean {
     /// Grants all that was forbidden.
     pub fn allow_all(&self) {
         self.lock().state.forbidden.clear();
+    }
+
+    /// From now on the backend offers to tell of changes as they happen, as its `status/info` says then. The original
+    /// does not.
+    pub fn offer_changes(&self) {
+        self.lock().state.offers_changes = true;
+    }
+
+    /// From now on the backend wants to know which jobs fail, as its `status/info` says then. The original does not.
+    pub fn offer_problems(&self) {
+        self.lock().state.offers_problems = true;
     }
 
     /// Whether the backend says that its database has to be migrated: then it is not ready.
@@ -166,7 +188,10 @@ impl FakeGrafolean {
     ///
     /// If there is no such account.
     pub fn plant(&self, account: u64, kind: RecordKind, record: &Value) {
-        self.with_list(account, kind, |list| list.push(record));
+        self.with_list(account, kind, |list| {
+            list.push(record);
+            record["id"].as_u64()
+        });
     }
 
     /// Changes a record, in whatever way; says whether it was there. `change` must not use the backend itself:
@@ -177,11 +202,9 @@ impl FakeGrafolean {
     /// If there is no such account.
     pub fn edit(&self, account: u64, kind: RecordKind, id: u64, change: impl FnOnce(&mut Value)) -> bool {
         self.with_list(account, kind, |list| {
-            let Some(mut record) = list.get(id).and_then(|json| serde_json::from_str(json).ok()) else {
-                return false;
-            };
+            let mut record = serde_json::from_str(list.get(id)?).ok()?;
             change(&mut record);
-            list.replace(id, &record)
+            list.replace(id, &record).then_some(id)
         })
     }
 
@@ -191,13 +214,19 @@ impl FakeGrafolean {
     ///
     /// If there is no such account.
     pub fn remove(&self, account: u64, kind: RecordKind, id: u64) -> bool {
-        self.with_list(account, kind, |list| list.remove(id))
+        self.with_list(account, kind, |list| list.remove(id).then_some(id))
     }
 
-    fn with_list<T>(&self, account: u64, kind: RecordKind, act: impl FnOnce(&mut List) -> T) -> T {
-        match self.lock().state.account(account) {
+    /// Acts on a list; `act` gives the id of what it changed. Whether it changed anything.
+    fn with_list(&self, account: u64, kind: RecordKind, act: impl FnOnce(&mut List) -> Option<u64>) -> bool {
+        let state = &mut self.lock().state;
+        let changed = match state.account(account) {
             Some(account) => act(account.list(kind)),
             None => panic!("the fake backend has no account {account}"),
+        };
+        if let Some(id) = changed {
+            state.announcer.in_account(account, kind.plural(), id);
         }
+        changed.is_some()
     }
 }

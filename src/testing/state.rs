@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
+    changes::Announcer,
     lists::{List, Listing, RecordKind},
     values::{Refusal, Stamp, Values, is_path, micros},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Answer {
 pub(crate) enum AnswerBody {
     Made(Bytes),
     List(Arc<Listing>),
+    /// Changes as they happen, as far as a bot that sees these accounts is told.
+    Changes(Option<Vec<u64>>),
 }
 
 impl Answer {
@@ -74,6 +77,10 @@ impl Answer {
         match &self.body {
             AnswerBody::Made(bytes) => bytes,
             AnswerBody::List(listing) => &listing.plain,
+            AnswerBody::Changes(_) => {
+                static NOTHING: Bytes = Bytes::new();
+                &NOTHING
+            }
         }
     }
 }
@@ -106,6 +113,8 @@ pub(crate) struct Bot {
     pub(crate) protocol: String,
     /// The accounts that it may see; all when `None`.
     pub(crate) accounts: Option<Vec<u64>>,
+    /// What it said last of what goes wrong.
+    pub(crate) problems: Vec<Value>,
 }
 
 /// All that a backend knows.
@@ -118,6 +127,10 @@ pub(crate) struct State {
     pub(crate) refused_prefixes: Vec<String>,
     pub(crate) migration_needed: bool,
     pub(crate) count_only: bool,
+    /// What it offers beyond the original.
+    pub(crate) offers_changes: bool,
+    pub(crate) offers_problems: bool,
+    pub(crate) announcer: Announcer,
     /// Values written, repeated ones included.
     pub(crate) writes: u64,
     /// Values with a path and time of their own.
@@ -151,6 +164,15 @@ impl State {
         }
         match (ask.method, segments.as_slice()) {
             ("GET", ["profile"]) => Self::profile(bot, ask.now),
+            ("GET", ["changes"]) if self.offers_changes => Answer {
+                status: 200,
+                content_type: "text/event-stream",
+                body: AnswerBody::Changes(bot.accounts.clone()),
+            },
+            ("PUT", ["profile", "problems"]) if self.offers_problems => {
+                let id = bot.id;
+                self.take_problems(id, ask.body)
+            }
             ("GET", ["accounts"]) => {
                 let seen = self.accounts.iter().filter(|a| may_see(bot, a.id));
                 Answer::json(200, json!({"list": seen.map(|a| &a.record).collect::<Vec<_>>()}))
@@ -168,11 +190,16 @@ impl State {
 
     fn status(&self) -> Answer {
         let user_exists = if self.migration_needed { Value::Null } else { Value::Bool(true) };
-        let status = json!({
+        let mut status = json!({
             "alive": true, "db_migration_needed": self.migration_needed, "db_version": 30,
             "user_exists": user_exists, "cors_domains": [], "mqtt_ws_hostname": "", "mqtt_ws_port": "",
             "enable_signup": false,
         });
+        let features = [("changes", self.offers_changes), ("problems", self.offers_problems)];
+        if features.iter().any(|(_, offered)| *offered) {
+            let offered = features.iter().filter(|(_, offered)| *offered);
+            status["features"] = offered.map(|(name, _)| *name).collect();
+        }
         Answer::json(200, status)
     }
 
@@ -188,6 +215,27 @@ impl State {
         Answer::json(200, json!({"user_id": bot.id, "user_type": "bot", "record": record}))
     }
 
+    /// All problems that a bot has now.
+    fn take_problems(&mut self, bot: u64, body: &[u8]) -> Answer {
+        let report: Value = serde_json::from_slice(body).unwrap_or_default();
+        let is_problem = |problem: &Value| {
+            problem["account"].is_u64()
+                && problem["entity"].is_u64()
+                && problem["protocol"].is_string()
+                && problem["since"].is_number()
+                && problem["error"].is_string()
+        };
+        match report["list"].as_array() {
+            Some(list) if list.iter().all(is_problem) => {
+                if let Some(bot) = self.bots.iter_mut().find(|known| known.id == bot) {
+                    bot.problems.clone_from(list);
+                }
+                Answer::done()
+            }
+            _ => Answer::detail(400, "Input validation failed: 'list' is not a list of problems"),
+        }
+    }
+
     fn in_account(&mut self, account: u64, ask: &Ask<'_>, rest: &[&str]) -> Answer {
         let (kind, singular) = match rest[0] {
             "entities" => (RecordKind::Entities, "entity"),
@@ -198,8 +246,12 @@ impl State {
         };
         let id = rest.get(1).map(|id| id.parse::<u64>().unwrap_or(u64::MAX));
         let next_id = self.last_id + 1;
-        let Some(account) = self.account(account) else { return Answer::forbidden() };
+        let account_id = account;
+        let Some(account) = self.accounts.iter_mut().find(|account| account.id == account_id) else {
+            return Answer::forbidden();
+        };
         let list = account.list(kind);
+        let announce = |id| self.announcer.in_account(account_id, kind.plural(), id);
         let unknown = || Answer::detail(404, &format!("No such {singular}"));
         match (ask.method, kind, id) {
             (_, _, _) if rest.len() > 2 => Answer::detail(404, "Not Found"),
@@ -218,6 +270,7 @@ impl State {
                     }
                     list.push(&Value::Object(entity));
                     self.last_id = next_id;
+                    announce(next_id);
                     Answer::json(201, json!({ "id": next_id }))
                 }
             },
@@ -230,11 +283,13 @@ impl State {
                     entity.extend(changed);
                     entity.insert("id".to_owned(), id.into());
                     list.replace(id, &Value::Object(entity));
+                    announce(id);
                     Answer::done()
                 }
             },
             ("DELETE", RecordKind::Entities, Some(id)) => {
                 if list.remove(id) {
+                    announce(id);
                     Answer::done()
                 } else {
                     unknown()

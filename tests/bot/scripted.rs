@@ -1,13 +1,17 @@
 //! A bot whose jobs do as the test says, and write down how they ran.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use grafoleancollector::testing::{FakeApi, TestClock};
+use grafoleancollector::testing::{FakeApi, RecordKind, TestClock};
 use grafoleancollector::{
-    AccountId, Collector, Context, FetchError, Interval, Job, JobError, Run, Runner, Samples, Settings,
-    StartError, Stop, Timestamp,
+    AccountId, Collector, Context, FetchError, Interval, Job, JobError, Protocol, Run, Runner, Samples,
+    Settings, StartError, Stop, Timestamp,
 };
+use serde::Deserialize;
+use serde_json::{Map, json};
 
 /// What a job does when it runs.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -19,6 +23,8 @@ pub(crate) enum Does {
     /// Returns a good value, one at a path with a space, one that is not finite, and one that repeats a path.
     MeasureBadly,
     Fail,
+    /// Fails every other time.
+    FailByTurns,
     /// Returns a value, and says that it failed.
     MeasureButFail,
     Panic,
@@ -36,10 +42,23 @@ pub(crate) struct Spec {
     pub(crate) does: Does,
     pub(crate) lane: Option<&'static str>,
     pub(crate) timeout: Option<Duration>,
+    /// The entity that it measures.
+    pub(crate) about: Option<u64>,
 }
 
+/// The protocol of the script's entities.
+struct Scripted;
+impl Protocol for Scripted {
+    const SLUG: &'static str = "script";
+    type Credential = Nothing;
+    type Sensor = Nothing;
+}
+
+#[derive(Clone, Deserialize)]
+struct Nothing {}
+
 pub(crate) fn job(id: &'static str, every: &[u64], does: Does) -> Spec {
-    Spec { id, every: every.to_vec(), does, lane: None, timeout: None }
+    Spec { id, every: every.to_vec(), does, lane: None, timeout: None, about: None }
 }
 
 /// A run that came to its end.
@@ -58,12 +77,27 @@ pub(crate) struct Script {
     pub(crate) specs: Arc<Mutex<Vec<Spec>>>,
     pub(crate) ran: Arc<Mutex<Vec<Ran>>>,
     pub(crate) at_once: Arc<Mutex<(usize, usize)>>,
+    /// Looks at the jobs.
+    pub(crate) looks: Arc<Mutex<u32>>,
+    suggests: Arc<AtomicBool>,
 }
 
 impl Script {
     pub(crate) fn new(account: u64, specs: Vec<Spec>) -> Self {
         let account = AccountId::new(account);
-        Self { account, specs: Arc::new(Mutex::new(specs)), ran: Arc::default(), at_once: Arc::default() }
+        Self {
+            account,
+            specs: Arc::new(Mutex::new(specs)),
+            ran: Arc::default(),
+            at_once: Arc::default(),
+            looks: Arc::default(),
+            suggests: Arc::default(),
+        }
+    }
+
+    /// From now on each look at the jobs creates an entity.
+    pub(crate) fn suggest_at_each_look(&self) {
+        self.suggests.store(true, Relaxed);
     }
 
     pub(crate) fn runs_of(&self, id: &str) -> Vec<Ran> {
@@ -74,19 +108,30 @@ impl Script {
 impl Collector for Script {
     type Task = Spec;
 
-    async fn jobs(&self, _: &Context) -> Result<Vec<Job<Spec>>, FetchError> {
+    async fn jobs(&self, cx: &Context) -> Result<Vec<Job<Spec>>, FetchError> {
+        *self.looks.lock().unwrap() += 1;
+        if self.suggests.load(Relaxed) {
+            cx.suggest_device(self.account, "found", Map::new()).await.unwrap();
+        }
         let specs = self.specs.lock().unwrap().clone();
+        let entities = match specs.iter().any(|spec| spec.about.is_some()) {
+            true => self.fetch_job_configs::<Scripted>(cx).await?,
+            false => Vec::new(),
+        };
         Ok(specs
             .into_iter()
             .map(|spec| {
                 let every: Vec<_> = spec.every.iter().map(|s| Interval::from_secs(*s).unwrap()).collect();
-                let (lane, timeout) = (spec.lane, spec.timeout);
+                let (lane, timeout, about) = (spec.lane, spec.timeout, spec.about);
                 let mut job = Job::new(spec.id, spec).every(every);
                 if let Some(lane) = lane {
                     job = job.lane(lane);
                 }
                 if let Some(timeout) = timeout {
                     job = job.timeout(timeout);
+                }
+                if let Some(entity) = entities.iter().find(|entity| Some(entity.id.get()) == about) {
+                    job = job.about(entity);
                 }
                 job
             })
@@ -127,6 +172,8 @@ impl Collector for Script {
                 .with("system.load", 1.0)
                 .with(format!("{id}.value"), 2.0)),
             Does::Fail => Err(JobError::failed("the script says so")),
+            Does::FailByTurns if self.runs_of(id).len().is_multiple_of(2) => Ok(samples),
+            Does::FailByTurns => Err(JobError::failed("the script says so")),
             Does::MeasureButFail => Ok(samples.but_failed("half of it did not answer")),
             Does::Panic => panic!("the script says so"),
             Does::NeverEnd => std::future::pending().await,
@@ -176,6 +223,18 @@ impl Simulation {
         let clock = Arc::new(TestClock::at(Timestamp::from_secs(BEGAN)));
         let api = FakeApi::new(clock.clone());
         let account = api.add_account("First account");
+        let about: BTreeSet<u64> = specs.iter().filter_map(|spec| spec.about).collect();
+        if !about.is_empty() {
+            let credential = api.add_credential(account, Scripted::SLUG, json!({}));
+            let sensor = api.add_sensor(account, Scripted::SLUG, Some(60), json!({}));
+            let protocols =
+                json!({"script": {"credential": credential, "bot": null, "sensors": [{"sensor": sensor}]}});
+            for id in about {
+                let entity =
+                    json!({"id": id, "name": "scripted", "entity_type": "device", "protocols": protocols});
+                api.add_record(account, RecordKind::Entities, entity);
+            }
+        }
         prepare(&api);
         let script = Script::new(account, specs);
         let mut settings = Settings::new("http://fake/api", api.token());

@@ -1,6 +1,6 @@
 //! The bot: for each account and interval a job that delivers what was received.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -248,21 +248,27 @@ impl Collector for NetFlowBot {
             let directives = Directives::new(sorted.exporters);
             engine.direct(if all_known { directives } else { directives.incomplete() });
         }
+        let by_id: HashMap<_, _> = entities.iter().map(|entity| (entity.id, entity)).collect();
         let (mut jobs, mut all_readers) = (Vec::new(), HashSet::new());
         for (account, owners) in sorted.owners {
             let owners = Arc::new(Owners::new(owners));
             // In one lane: the values of all parts at once would take too much memory.
             let in_lane = |job: Job<NetFlowTask>| job.lane(format_args!("netflow-{account}"));
+            let about = |job: Job<NetFlowTask>, part: u32| {
+                let served = owners.of_part(part).iter().filter_map(|owner| by_id.get(&owner.entity));
+                served.fold(job, |job, entity| job.about(entity))
+            };
             for reader in readers(account, &owners) {
                 all_readers.insert(reader);
                 let task = NetFlowTask(What::Deliver { reader, owners: Arc::clone(&owners) });
                 let Ok(every) = Interval::from_secs(reader.level.seconds().unsigned_abs()) else { continue };
-                let job = in_lane(Job::new(id(reader), task)).every([every]);
+                let job = about(in_lane(Job::new(id(reader), task)).every([every]), reader.part);
                 jobs.push(job.anchor(Anchor::epoch_plus(shift(reader.level))));
             }
             if let Ok(every) = Interval::from_secs(CATCH_UP_EVERY) {
-                let task = NetFlowTask(What::CatchUp { account, owners });
-                jobs.push(in_lane(Job::new(format_args!("netflow-{account}-late"), task)).every([every]));
+                let task = NetFlowTask(What::CatchUp { account, owners: Arc::clone(&owners) });
+                let job = in_lane(Job::new(format_args!("netflow-{account}-late"), task)).every([every]);
+                jobs.push(owners.parts().fold(job, about));
             }
         }
         if all_known {

@@ -48,3 +48,13 @@ pub use try_flows::try_flows;
 
 /// The highest sampling rate that is believed: sFlow has 24 bits for it, and no vendor documents more.
 pub const MAX_SAMPLING: u32 = 1 << 24;
+
+use grafoleancollector::Program;
+
+/// The bot as a program, for its own binary and for others that hold it: its name, variables and commands.
+pub fn program() -> Program {
+    Program::new("grafolean-netflow-bot", env!("CARGO_PKG_VERSION"))
+        .about("Grafolean's NetFlow bot: receives flows (NetFlow v5, v7, v9, IPFIX, sFlow v5), adds them up, and delivers the sums")
+        .variables(VARIABLES)
+        .command("try", "Listen without any backend, and show who sends flows and what is in them", try_flows)
+}

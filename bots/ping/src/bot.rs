@@ -118,7 +118,8 @@ impl Collector for PingBot {
             let lane = host.to_string();
             let task = PingTask { account: entity.account, entity: entity.id, host, credential };
             let timeout = credential.longest_run() + SLACK;
-            jobs.push(Job::new(entity.id, task).every(entity.intervals()).lane(lane).timeout(timeout));
+            let job = Job::new(entity.id, task).every(entity.intervals()).lane(lane).timeout(timeout);
+            jobs.push(job.about(&entity));
         }
         Ok(jobs)
     }

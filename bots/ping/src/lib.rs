@@ -18,3 +18,14 @@ pub use bot::{CONCURRENCY, PingBot, PingTask, VARIABLES};
 pub use measure::{Pings, Rtt, Summary, measure};
 pub use protocol::{Credential, Ping, Sensor};
 pub use try_hosts::try_hosts;
+
+use grafoleancollector::Program;
+
+/// The bot as a program, for its own binary and for others that hold it: its name, variables and commands.
+pub fn program() -> Program {
+    Program::new("grafolean-ping-bot", env!("CARGO_PKG_VERSION"))
+        .about("Grafolean's ICMP ping bot: pings the devices that Grafolean names, and delivers the results")
+        .variables(VARIABLES)
+        .concurrency(CONCURRENCY)
+        .command("try", "Ping hosts without any backend, and print what fping would", try_hosts)
+}

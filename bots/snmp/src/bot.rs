@@ -266,7 +266,7 @@ impl SnmpBot {
         };
         let job = |id: String, task: SnmpTask, every: Vec<Interval>| {
             let deadline = task.deadline();
-            Job::new(id, task).every(every).lane(&lane).timeout(deadline)
+            Job::new(id, task).every(every).lane(&lane).timeout(deadline).about(entity)
         };
         let mut jobs = vec![job(entity.id.to_string(), task(What::Sensors), entity.intervals())];
         if self.options.with_interfaces

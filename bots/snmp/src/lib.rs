@@ -45,3 +45,22 @@ pub use sensor::{
 };
 pub use try_host::try_host;
 pub use value::Value;
+
+use grafoleancollector::Program;
+
+/// The library under this bot: it logs each request that fails, and each strange datagram, whoever sent it.
+pub const QUIET_LIBRARY: &str = "async_snmp";
+
+/// The bot as a program, for its own binary and for others that hold it: its name, variables and commands.
+pub fn program() -> Program {
+    Program::new("grafolean-snmp-bot", env!("CARGO_PKG_VERSION"))
+        .about("Grafolean's SNMP bot: polls the devices that Grafolean names, and delivers their values")
+        .variables(VARIABLES)
+        .concurrency(CONCURRENCY)
+        .quiet_library(QUIET_LIBRARY)
+        .command(
+            "try",
+            "Ask a device without any backend: what it is like, and what a sensor would deliver",
+            try_host,
+        )
+}

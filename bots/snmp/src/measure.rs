@@ -5,10 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grafoleancollector::{EntityId, JobError, Run, Samples, Sensor as Configured};
+use grafoleancollector::{EntityId, Host, JobError, Run, Samples, Sensor as Configured};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::agent::SnmpError;
 use crate::bot::{SnmpBot, SnmpTask};
 use crate::device::Device;
 use crate::harvest::Harvest;
@@ -17,6 +18,7 @@ use crate::patience::Rest;
 use crate::poll::{FetchMethod, PollOptions, Polled, Source, Wanted, poll};
 use crate::protocol::Snmp;
 use crate::sensor::evaluate::{Evaluated, Moments, SensorPlan, evaluate};
+use crate::wire::Credential;
 
 /// A stop leaves runs 10 s to finish: most do. A poll that does not is ended shortly before.
 const LAST_WORD: Duration = Duration::from_secs(8);
@@ -73,7 +75,7 @@ impl SnmpBot {
             self.counts.rested.inc();
             let left = left.as_secs().max(1);
             return Err(Unanswered::Silent(JobError::failed(format_args!(
-                "{why}; after {polls} polls in vain it is asked again in {left} s"
+                "asked again in {left} s, after {polls} polls in vain: {why}"
             ))));
         }
         let options = PollOptions::until(began + time).any_order(credential.any_order());
@@ -97,7 +99,12 @@ impl SnmpBot {
                 device.patience().answered();
                 return Ok(polled);
             }
-            Ok(polled) => format!("{host}: {}", reason(&polled)),
+            Ok(polled) => match &polled.gone {
+                Some(SnmpError::Timeout { after, hint }) => {
+                    silence(host, credential, *after, hint.as_deref())
+                }
+                _ => format!("{host}: {}", reason(&polled)),
+            },
             Err(why) => why,
         };
         if options.ending.is_over() {
@@ -209,6 +216,24 @@ impl SnmpBot {
     }
 }
 
+/// What is said of a device that does not answer: with a wrong community it is as silent as one that is switched off.
+fn silence(host: &Host, credential: &Credential, after: Duration, hint: Option<&str>) -> String {
+    let whom = match host {
+        Host::Address(address) => address.socket_addr(credential.port()).to_string(),
+        Host::Name(name) => format!("{name}:{}", credential.port()),
+    };
+    let tries = match credential.retries() {
+        0 => "1 try".to_owned(),
+        retries => format!("{} tries", retries + 1),
+    };
+    let why = hint.unwrap_or(if credential.is_v3() {
+        "is the device up, and does it speak SNMPv3?"
+    } else {
+        "is the device up, and is the community right?"
+    });
+    format!("no answer within {:.1} s from {whom} ({tries}): {why}", after.as_secs_f64())
+}
+
 /// Why a poll brought nothing.
 fn reason(polled: &Polled) -> String {
     let gone = polled.gone.as_ref().map(ToString::to_string);
@@ -224,4 +249,26 @@ pub(crate) fn unread(polled: &Polled) -> Vec<(Subject, String)> {
     let subject = |oid: &crate::Oid, fetch: FetchMethod| Subject::Unread(Source { oid: oid.clone(), fetch });
     let problems = polled.problems.iter();
     problems.map(|problem| (subject(&problem.oid, problem.fetch), problem.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_silent_makes_people_think_of_its_community() {
+        let silent = |host: &str, credential: &Credential, hint| {
+            silence(&host.parse().unwrap(), credential, Duration::from_millis(8_004), hint)
+        };
+        let community = Credential::v2c("hunter2").unwrap();
+        assert_eq!(
+            silent("10.0.0.1", &community, None),
+            "no answer within 8.0 s from 10.0.0.1:161 (4 tries): is the device up, and is the community right?"
+        );
+        assert_eq!(
+            silent("fe80::7", &community, Some("an answer has another community")),
+            "no answer within 8.0 s from [fe80::7]:161 (4 tries): an answer has another community"
+        );
+        assert!(silent("switch7", &community, None).contains("from switch7:161 (4 tries)"));
+    }
 }

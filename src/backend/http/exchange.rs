@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::Limits;
@@ -56,7 +56,7 @@ impl Exchange {
     }
 
     /// What comes of `future`, if it comes within `limit`.
-    async fn within<F: Future>(
+    pub(super) async fn within<F: Future>(
         &self,
         limit: Duration,
         call: &Call,
@@ -73,16 +73,14 @@ impl Exchange {
         body: Option<Vec<u8>>,
         room: &Room,
     ) -> Result<Answer, ApiError> {
-        let transport = |error: reqwest::Error| self.transport(call, error);
-        let url = format!("{}/{}?b={}", self.base, call.path, self.token.in_query());
-        let mut request = self.client.request(call.method.clone(), url);
+        let mut request = self.request(call);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let started = Instant::now();
         // That of all but lists is bounded by the time for the whole.
         let begin = self.limits.list_begin.max(self.limits.request);
-        let response = self.within(begin, call, request.send()).await?.map_err(transport)?;
+        let response = self.begin(begin, call, request).await?;
         if let Some(theirs) = date(response.headers()) {
             self.skew.compare(theirs, self.clock.now(), started.elapsed());
         }
@@ -97,6 +95,27 @@ impl Exchange {
             }
             return Ok(Answer::Success { status, body });
         }
+        Ok(self.refusal(call, response, room).await)
+    }
+
+    pub(super) fn request(&self, call: &Call) -> RequestBuilder {
+        let url = format!("{}/{}?b={}", self.base, call.path, self.token.in_query());
+        self.client.request(call.method.clone(), url)
+    }
+
+    /// Sends a request, and gives its answer as soon as that begins.
+    pub(super) async fn begin(
+        &self,
+        limit: Duration,
+        call: &Call,
+        request: RequestBuilder,
+    ) -> Result<Response, ApiError> {
+        self.within(limit, call, request.send()).await?.map_err(|error| self.transport(call, error))
+    }
+
+    /// What an answer says that is no success.
+    pub(super) async fn refusal(&self, call: &Call, response: Response, room: &Room) -> Answer {
+        let status = response.status();
         let location = response.headers().get(LOCATION).map(|place| place.as_bytes().to_vec());
         let retry_after = self.retry_after(response.headers());
         // The status is the answer: a refusal whose text breaks off is still that refusal.
@@ -105,7 +124,7 @@ impl Exchange {
             Some(place) => self.redirected(&place),
             None => self.excerpt(&body, whole),
         };
-        Ok(Answer::Refusal { status, message, retry_after })
+        Answer::Refusal { status, message, retry_after }
     }
 
     /// Reads a body up to `limit` bytes, unpacked; false when there was more.
@@ -161,7 +180,7 @@ impl Exchange {
         format!("it redirects to {}, which is not followed: correct BACKEND_URL", one_line(&place, EXCERPT))
     }
 
-    fn transport(&self, call: &Call, error: reqwest::Error) -> ApiError {
+    pub(super) fn transport(&self, call: &Call, error: reqwest::Error) -> ApiError {
         let error = error.without_url();
         let reason = if error.is_connect() && error.is_timeout() {
             format!("no connection within {:?}", self.limits.connect)

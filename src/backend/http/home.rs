@@ -2,6 +2,7 @@
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 /// The runtime on which a client performs all its requests.
 ///
@@ -22,7 +23,7 @@ impl Home {
         F: Future<Output: Send + 'static> + Send + 'static,
     {
         let Some(home) = &self.0 else { return Some(work.await) };
-        let mut task = AbortOnDrop(home.spawn(work));
+        let mut task = AbortOnDrop(home.spawn(work.in_current_span()));
         match (&mut task.0).await {
             Ok(output) => Some(output),
             Err(error) => match error.try_into_panic() {

@@ -20,11 +20,23 @@ pub(super) enum Kind {
     Sensors,
     Values,
     EntityWrites,
+    Changes,
+    Problems,
 }
 
 impl Kind {
-    const NAMES: [&'static str; 8] =
-        ["status", "profile", "accounts", "entities", "credentials", "sensors", "values", "entity_writes"];
+    const NAMES: [&'static str; 10] = [
+        "status",
+        "profile",
+        "accounts",
+        "entities",
+        "credentials",
+        "sensors",
+        "values",
+        "entity_writes",
+        "changes",
+        "problems",
+    ];
 
     pub(super) const fn of(resource: Resource) -> Self {
         match resource {

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::client::is_loopback;
 use super::exchange::REFUSAL_LIMIT;
 use super::*;
-use crate::backend::EntityContent;
+use crate::backend::{Change, EntityContent};
 use crate::clock::Timestamp;
 use crate::sample::Path;
 
@@ -685,4 +685,91 @@ async fn a_strict_backend_and_this_client_understand_each_other() {
     let error = cx.api.may_store(account).await.unwrap_err();
     assert_eq!(error.status(), Some(401));
     assert!(!format!("{error:?}").contains(backend.token()));
+}
+
+/// An ear, and what it heard.
+fn ear() -> (OnChange, tokio::sync::mpsc::UnboundedReceiver<Change>) {
+    let (sender, heard) = tokio::sync::mpsc::unbounded_channel();
+    (Arc::new(move |change| drop(sender.send(change))), heard)
+}
+
+#[tokio::test]
+async fn changes_are_told_one_by_one_as_they_come_until_the_stream_ends() {
+    let events = "event: hello\ndata: {}\n\n: alive\n\nevent: changed\ndata: {\"topic\":\"accounts/7/sensors\",\"id\":3}\n\nevent: lost\ndata: {}\n\nevent: unfinished";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n";
+    let server = Server::start(move |_| (format!("{head}{events}").into_bytes(), Then::Close)).await;
+    let (heard, mut told) = ear();
+    server.api().follow_changes(heard).await.unwrap();
+    let request = server.request(0);
+    assert!(request.starts_with("GET /api/changes?b="), "{request}");
+    assert!(request.contains("accept: text/event-stream") && request.contains("accept-encoding: identity"));
+    let change = Change::Of { topic: "accounts/7/sensors".into(), id: Some(3) };
+    for expected in [Change::Began, change, Change::Lost] {
+        assert_eq!(told.recv().await, Some(expected));
+    }
+    assert_eq!(told.recv().await, None);
+}
+
+#[tokio::test]
+async fn what_is_no_stream_of_changes_is_said_to_be_none() {
+    for (status, header, body, error) in [
+        ("200 OK", "", "<html>", "GET changes: cannot read the answer: it is no stream of events"),
+        ("404 Not Found", "", "", "GET changes: this backend does not offer it"),
+        ("403 Forbidden", "", "no", "GET changes: the backend answered 403: no"),
+    ] {
+        let server = Server::always(status, header, body).await;
+        assert_eq!(text(&server.api().follow_changes(ear().0).await.unwrap_err()), error);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_silent_for_too_long_is_given_up() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: hello\ndata: {}\n\n";
+    let server = Server::start(move |_| (head.into(), Then::Hang)).await;
+    let limits = Limits { stream_silence: Duration::from_millis(100), ..Limits::default() };
+    let error = server.api_with(limits).follow_changes(ear().0).await.unwrap_err();
+    assert_eq!(text(&error), "GET changes: no answer within 100ms");
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fake_backend_tells_changes_at_once_to_those_who_may_know() {
+    let backend = crate::testing::FakeBackend::start().await;
+    let (first, second) = (backend.add_account("first"), backend.add_account("second"));
+    backend.restrict_bot(backend.token(), &[second]);
+    let api = HttpApi::new(
+        &backend.url(),
+        Token::new(backend.token()),
+        DeliveryMode::Put,
+        Arc::new(crate::clock::SystemClock),
+    );
+    let api = Arc::new(api.unwrap());
+    let error = api.follow_changes(ear().0).await.unwrap_err();
+    assert!(matches!(error, ApiError::NotOffered { .. }), "{error}");
+    backend.offer_changes();
+    let (heard, mut told) = ear();
+    let listening = tokio::spawn(async move { api.follow_changes(heard).await });
+    assert_eq!(told.recv().await, Some(Change::Began));
+    backend.device(first, "not seen").add();
+    let device = backend.device(second, "seen").add();
+    let topic = format!("accounts/{second}/entities").into();
+    let next = tokio::time::timeout(Duration::from_secs(20), told.recv()).await.unwrap();
+    assert_eq!(next, Some(Change::Of { topic, id: Some(device) }));
+    backend.end_streams();
+    listening.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn problems_are_reported_without_the_token() {
+    let server = Server::always("204 No Content", "", "").await;
+    let error = format!("no answer to ?b={TOKEN}");
+    let problem = Problem::new(ACCOUNT, EntityId::new(5), "snmp", Timestamp::from_secs(1), &error);
+    server.api().report_problems(&[problem]).await.unwrap();
+    let request = server.request(0);
+    assert!(request.starts_with("PUT /api/profile/problems?b="));
+    let body = r#"{"list":[{"account":7,"entity":5,"protocol":"snmp","since":1.0,"error":"no answer to ?b=[token]"}]}"#;
+    assert!(request.ends_with(body), "{request}");
+    let server = Server::always("404 Not Found", "", "").await;
+    let error = server.api().report_problems(&[]).await.unwrap_err();
+    assert!(matches!(error, ApiError::NotOffered { .. }), "{error}");
 }

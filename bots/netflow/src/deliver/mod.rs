@@ -55,7 +55,8 @@ impl Owners {
         0..u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
     }
 
-    fn of_part(&self, part: u32) -> &[Owner] {
+    /// The entities of a part.
+    pub(crate) fn of_part(&self, part: u32) -> &[Owner] {
         self.parts.get(part as usize).map_or(&[], Vec::as_slice)
     }
 

@@ -253,6 +253,12 @@ impl Credential {
         !matches!(self.access, Access::V1(_))
     }
 
+    /// Whether it is one of SNMPv3: with a user, not a community.
+    #[must_use]
+    pub fn is_v3(&self) -> bool {
+        matches!(self.access, Access::V3(_))
+    }
+
     pub(super) fn user(&self) -> Option<&User> {
         match &self.access {
             Access::V3(user) => Some(user),
