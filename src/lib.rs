@@ -91,6 +91,7 @@ mod runtime;
 mod sample;
 mod schedule;
 mod settings;
+pub mod show;
 mod start;
 mod state;
 pub mod telemetry;

@@ -5,11 +5,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use grafoleancollector::Timestamp;
+use grafoleancollector::show::safe;
 
 use super::arguments::Options;
 use super::ear::Ear;
 use super::live::why_no_flows;
-use super::print::{many, safe};
+use super::print::many;
 use super::screen;
 use super::view::View;
 use super::{UNWELL, WELL, complain, hint};

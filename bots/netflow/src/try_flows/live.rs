@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use grafoleancollector::show::safe;
 use grafoleancollector::{Clock as _, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::arguments::Options;
 use super::ear::Ear;
-use super::print::{many, safe, span};
+use super::print::{many, span};
 use super::screen::{self, Screen};
 use super::traffic::Recent;
 use super::view::{View, counts};

@@ -9,7 +9,7 @@
 //! | `traffic` | the top talkers of a second, of a minute, of a capture |
 //! | `view` | what is shown: exporters, talkers |
 //! | `json` | each flow as a line |
-//! | `print` | how things are shown: safely, and as people read them |
+//! | `print` | how figures are shown, as people read them, and where |
 //! | `screen` | a terminal, redrawn each second |
 
 mod arguments;
@@ -25,6 +25,8 @@ mod view;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
+
+use grafoleancollector::show::safe;
 
 use arguments::Input;
 
@@ -77,11 +79,11 @@ fn complain(error: &dyn std::error::Error) {
         }
         cause = error.source();
     }
-    eprintln!("{}", print::safe(&line));
+    eprintln!("{}", safe(&line));
 }
 
 /// What helps where there is nothing to show.
 #[expect(clippy::print_stderr, reason = "standard output is for what was asked for")]
 fn hint(lines: &[String]) {
-    lines.iter().for_each(|line| eprintln!("{}", print::safe(line)));
+    lines.iter().for_each(|line| eprintln!("{}", safe(line)));
 }

@@ -1,42 +1,14 @@
-//! How things are shown: safely, and as people read them.
+//! How figures are shown, as people read them, and where.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A text from the network with nothing in it that a terminal would obey, and on one line.
-pub(super) fn safe(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // They turn the direction of a line, or take no room.
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                safe.extend(c.escape_unicode());
-            }
-            c if c.is_control() => safe.extend(c.escape_debug()),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
+use grafoleancollector::show::si;
 
 /// A number with three digits that count, and its prefix: `12.3M`.
 pub(super) fn short(number: f64) -> String {
-    const PREFIXES: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
-    let (mut number, mut prefix) = (number, 0);
-    // 999.5 would be shown as 1000.
-    while number >= 999.5 && prefix + 1 < PREFIXES.len() {
-        number /= 1_000.0;
-        prefix += 1;
-    }
-    let digits = match number {
-        _ if prefix == 0 && number.fract() == 0.0 => 0,
-        _ if number < 9.995 => 2,
-        _ if number < 99.95 => 1,
-        _ => 0,
-    };
-    let shown = format!("{number:.digits$}");
-    let shown = if shown.contains('.') { shown.trim_end_matches('0').trim_end_matches('.') } else { &shown };
-    format!("{shown}{}", PREFIXES[prefix])
+    let (number, prefix) = si(number);
+    number + prefix
 }
 
 /// A part of a whole.
@@ -63,31 +35,6 @@ pub(super) fn span(duration: Duration) -> String {
 /// One thing, or so many of it.
 pub(super) fn many(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}
-
-/// Which side of its column a cell stands on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Side {
-    Left,
-    Right,
-}
-
-/// Rows of cells, in columns that are as wide as they need be. The first row is the head.
-pub(super) fn table(sides: &[Side], rows: &[Vec<String>]) -> Vec<String> {
-    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..sides.len()).map(|at| width(at).unwrap_or_default()).collect();
-    let line = |row: &Vec<String>| {
-        let mut line = String::new();
-        for ((cell, side), width) in row.iter().zip(sides).zip(&widths) {
-            // A String takes all that is written to it.
-            let _ = match side {
-                Side::Left => write!(line, "{cell:<width$}  "),
-                Side::Right => write!(line, "{cell:>width$}  "),
-            };
-        }
-        line.trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
 }
 
 /// Blocks of lines side by side, as many as have room, and the others below.
@@ -126,28 +73,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_is_shown() {
-        let evil = "a\u{1b}[2J\u{7}\r\n\tb\u{9b}31m\u{202e}dlrow\u{2066}\u{200b}ü日";
-        let safe = safe(evil);
-        assert_eq!(safe, "a\\u{1b}[2J\\u{7}\\r\\n\\tb\\u{9b}31m\\u{202e}dlrow\\u{2066}\\u{200b}ü日");
-        assert!(!safe.chars().any(char::is_control));
-    }
-
-    #[test]
-    fn numbers_have_three_digits_that_count() {
-        for (number, expected) in [
-            (0.0, "0"),
-            (0.5, "0.5"),
-            (7.0, "7"),
-            (999.6, "1k"),
-            (1_234.0, "1.23k"),
-            (12_345.0, "12.3k"),
-            (123_456.0, "123k"),
-            (2.5e9, "2.5G"),
-            (1e19, "10E"),
-        ] {
-            assert_eq!(short(number), expected, "{number}");
-        }
+    fn figures_are_short() {
+        assert_eq!([7.0, 12_345.0, 2.5e9].map(short), ["7", "12.3k", "2.5G"]);
         assert_eq!([percent(1, 3), percent(1, 30), percent(0, 0)], ["33 %", "3.3 %", ""]);
         let spans = [500, 59_000, 600_000, 7_200_000, 900_000_000].map(|ms| span(Duration::from_millis(ms)));
         assert_eq!(spans, ["0.5 s", "59 s", "10 min", "2 h", "10 days"]);

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use grafoleancollector::Timestamp;
+use grafoleancollector::show::{Side, safe, table};
 
-use super::print::{Side, beside, percent, safe, short, span, table};
+use super::print::{beside, percent, short, span};
 use super::traffic::{List, Recent, Traffic};
 use crate::Ip;
 use crate::books::{Books, ExporterBooks, Malformed, RateOrigin};

@@ -11,7 +11,7 @@
 //! | `portrait` | who the device is, what its agent is like, its interfaces with their rates |
 //! | `objects` | `--get` and `--walk` |
 //! | `preview` | `--expression` and `--output-path`: what a sensor would deliver |
-//! | `print` | how things are shown: safely, and as people read them |
+//! | `print` | how values and times are shown, as people read them |
 
 mod arguments;
 mod contact;

@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 
+use grafoleancollector::show::safe;
 use serde_json::{Value as Json, json};
 
 use super::arguments::Options;
 use super::contact::Contact;
 use super::names;
-use super::print::{safe, type_of, typed};
+use super::print::{type_of, typed};
 use crate::oid::Oid;
 use crate::poll::{FetchMethod, Polled, Source};
 use crate::sensor::text::text;

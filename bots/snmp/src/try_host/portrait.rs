@@ -9,13 +9,13 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use grafoleancollector::show::safe;
 use grafoleancollector::{Clock, SystemClock};
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use super::arguments::{Options, Version};
 use super::contact::{Contact, Other, ask_otherwise, wait_until};
-use super::print::safe;
 use crate::poll::Polled;
 use crate::sensor::evaluate::Moments;
 use crate::wire::Wire;
@@ -135,7 +135,9 @@ pub(super) async fn draw(
         writeln!(out, "\ninterfaces: none to be seen")?;
     } else {
         writeln!(out, "\ninterfaces, with rates over {seconds:.1} s")?;
-        write!(out, "{}", interfaces.table())?;
+        for line in interfaces.table() {
+            writeln!(out, "  {line}")?;
+        }
     }
     if !warnings.is_empty() {
         writeln!(out)?;

@@ -1,27 +1,12 @@
-//! How things are shown: safely, and as people read them.
+//! How values and times are shown, as people read them.
 
-use std::fmt::Write as _;
 use std::time::Duration;
+
+use grafoleancollector::show::safe;
 
 use crate::oid::Oid;
 use crate::sensor::text::text;
 use crate::value::Value;
-
-/// A text from a device with nothing in it that a terminal would obey, and on one line.
-pub(super) fn safe(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // They turn the direction of a line, or take no room.
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                safe.extend(c.escape_unicode());
-            }
-            c if c.is_control() => safe.extend(c.escape_debug()),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
 
 /// A value as net-snmp shows it, its type in front.
 pub(super) fn typed(value: &Value, oid: &Oid) -> String {
@@ -75,26 +60,6 @@ pub(super) fn clock(seconds: u64) -> String {
     format!("{days}{hours}:{minutes:02}:{seconds:02}")
 }
 
-/// A number of bits, or bits per second, with three digits that count: `12.3 M`.
-pub(super) fn bits(number: f64) -> String {
-    const PREFIXES: [&str; 6] = ["", "k", "M", "G", "T", "P"];
-    let (mut number, mut prefix) = (number, 0);
-    // 999.5 would be shown as 1000.
-    while number >= 999.5 && prefix + 1 < PREFIXES.len() {
-        number /= 1_000.0;
-        prefix += 1;
-    }
-    let digits = match number {
-        _ if prefix == 0 && number.fract() == 0.0 => 0,
-        _ if number < 9.995 => 2,
-        _ if number < 99.95 => 1,
-        _ => 0,
-    };
-    let shown = format!("{number:.digits$}");
-    let shown = if shown.contains('.') { shown.trim_end_matches('0').trim_end_matches('.') } else { &shown };
-    format!("{shown} {}", PREFIXES[prefix])
-}
-
 /// A duration in milliseconds, with three digits that count.
 pub(super) fn millis(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1e3;
@@ -104,33 +69,6 @@ pub(super) fn millis(duration: Duration) -> String {
         _ if ms < 100.0 => format!("{ms:.1}"),
         _ => format!("{ms:.0}"),
     }
-}
-
-/// Which side of its column a cell stands on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Side {
-    Left,
-    Right,
-}
-
-/// Rows of cells, in columns that are as wide as they need be. The first row is the head.
-pub(super) fn table(sides: &[Side], rows: &[Vec<String>]) -> String {
-    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..sides.len()).map(|at| width(at).unwrap_or_default()).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for ((cell, side), width) in row.iter().zip(sides).zip(&widths) {
-            // A String takes all that is written to it.
-            let _ = match side {
-                Side::Left => write!(line, "  {cell:<width$}"),
-                Side::Right => write!(line, "  {cell:>width$}"),
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -166,47 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_terminal_obeys_is_shown() {
-        let evil = "a\u{1b}[2J\u{7}\r\n\tb\u{9b}31m\u{202e}dlrow\u{2066}\u{200b}ü日";
-        let safe = safe(evil);
-        assert_eq!(safe, "a\\u{1b}[2J\\u{7}\\r\\n\\tb\\u{9b}31m\\u{202e}dlrow\\u{2066}\\u{200b}ü日");
-        assert!(!safe.chars().any(char::is_control));
-    }
-
-    #[test]
-    fn numbers_have_three_digits_that_count() {
-        for (number, expected) in [
-            (0.0, "0 "),
-            (7.0, "7 "),
-            (0.5, "0.5 "),
-            (999.0, "999 "),
-            (999.6, "1 k"),
-            (1_234.0, "1.23 k"),
-            (12_345.0, "12.3 k"),
-            (123_456.0, "123 k"),
-            (999_999.0, "1 M"),
-            (1e9, "1 G"),
-            (2.5e9, "2.5 G"),
-            (1e11, "100 G"),
-            (4e14, "400 T"),
-            (1e19, "10000 P"),
-        ] {
-            assert_eq!(bits(number), expected, "{number}");
-        }
-    }
-
-    #[test]
     fn times_are_days_hours_minutes_and_seconds() {
         assert_eq!([0, 59, 3_600, 86_399].map(clock), ["0:00:00", "0:00:59", "1:00:00", "23:59:59"]);
         assert_eq!([86_400, 42_949_672].map(clock), ["1 day, 0:00:00", "497 days, 2:27:52"]);
         let times = [29, 1_500, 12_340, 123_400].map(|micros| millis(Duration::from_micros(micros)));
         assert_eq!(times, ["0.029", "1.50", "12.3", "123"]);
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [vec!["index", "name"], vec!["1", "lö"], vec!["20", ""]];
-        let rows = rows.map(|row| row.into_iter().map(str::to_owned).collect());
-        assert_eq!(table(&[Side::Right, Side::Left], &rows), "  index  name\n      1  lö\n     20\n");
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grafoleancollector::EntityId;
+use grafoleancollector::show::{Side, safe, si, table};
 use serde::Serialize;
 
-use super::super::print::{Side, bits, safe, table};
 use crate::counter::advice::advise;
 use crate::counter::{Baselines, Reading, SeriesKey, Step};
 use crate::interfaces::{self, Interface};
@@ -118,7 +118,7 @@ impl Interfaces {
         Self { lines, wide_counters: counts.then_some(wide), warnings }
     }
 
-    pub(super) fn table(&self) -> String {
+    pub(super) fn table(&self) -> Vec<String> {
         use Side::{Left, Right};
         const HEAD: [&str; 8] = ["index", "name", "alias", "speed", "status", "in", "out", "errors in/out"];
         let sides = [Right, Left, Left, Right, Left, Right, Right, Right];
@@ -182,7 +182,9 @@ impl Line {
 
     fn cells(&self) -> Vec<String> {
         let unknown = || "-".to_owned();
-        let per_second = |bps: Option<f64>| bps.map_or_else(unknown, |bps| format!("{}b/s", bits(bps)));
+        let per_second = |bps: Option<f64>| {
+            bps.map(si).map_or_else(unknown, |(number, prefix)| format!("{number} {prefix}b/s"))
+        };
         #[expect(clippy::cast_precision_loss, reason = "it is shown with three digits")]
         let speed = self.speed_bps.filter(|bps| *bps > 0).map(|bps| bps as f64);
         let errors = |count: Option<u64>| count.map_or_else(unknown, |count| count.to_string());

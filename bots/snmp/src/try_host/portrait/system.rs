@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use grafoleancollector::show::safe;
 use serde::Serialize;
 
-use super::super::print::{clock, safe, uptime};
+use super::super::print::{clock, uptime};
 use crate::oid::Oid;
 use crate::poll::{FetchMethod, Polled, Source};
 use crate::sensor::text::{number, text};
