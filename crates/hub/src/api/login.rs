@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{cx::Cx, input::Object, persons};
 use crate::{
     auth::{
-        Grant, Kind,
+        Grant,
         jwt::REFRESHABLE,
         passwords::{LONGEST, PasswordError},
         who,
@@ -145,9 +145,4 @@ pub(crate) async fn first(cx: &Cx) -> Result<Answer, Refusal> {
     cx.hub.feed.changed("persons", Some(id));
     cx.hub.feed.changed("status/info", None);
     begin(cx, id, StatusCode::CREATED, Some(id)).await
-}
-
-/// Whether this is a person: bots have no password and no session.
-pub(crate) fn is_person(kind: &Kind) -> bool {
-    *kind == Kind::Person
 }
