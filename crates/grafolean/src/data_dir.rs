@@ -1,0 +1,128 @@
+//! What lies where in the data directory.
+//!
+//! ```text
+//! hub.sqlite3                   all that is stored (the hub's own)
+//! bots/<protocol>/              what a bot of this machine keeps: what is not delivered yet, what it remembers
+//! tokens/<protocol>-bot.token   for bots that run in a process of their own
+//! control.sock                  orders to the hub that runs here
+//! ```
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// The protocols of the bots that this machine can run.
+pub(crate) const PROTOCOLS: [&str; 3] = ["ping", "snmp", "netflow"];
+
+/// A data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDir(PathBuf);
+
+impl DataDir {
+    pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Makes it, if it is not there, for nobody else to look into.
+    pub(crate) fn make(path: &Path) -> Result<Self, Failure> {
+        let problem = |error: io::Error| {
+            Failure::config(format_args!(
+                "cannot use the data directory {}: {error}: expected a directory that can be written (--data-dir)",
+                path.display()
+            ))
+        };
+        make(path).map_err(problem)?;
+        // Said before the database says it in more words.
+        let probe = path.join(".probe");
+        fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).map_err(problem)?;
+        Ok(Self::at(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Whether somebody has ever used it.
+    pub(crate) fn is_used(&self) -> bool {
+        self.0.join("hub.sqlite3").exists()
+    }
+
+    /// Where a bot of this machine keeps its files.
+    pub(crate) fn of_bot(&self, protocol: &str) -> Result<PathBuf, Failure> {
+        let path = self.0.join("bots").join(protocol);
+        let made = make(&self.0.join("bots")).and_then(|()| make(&path));
+        made.map_err(|error| Failure::config(format_args!("cannot make {}: {error}", path.display())))?;
+        Ok(path)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.join("control.sock")
+    }
+
+    pub(crate) fn token_file(&self, protocol: &str) -> PathBuf {
+        self.0.join("tokens").join(format!("{protocol}-bot.token"))
+    }
+
+    /// Writes a bot's token for its owner to read, as a whole or not at all.
+    pub(crate) fn write_token(&self, protocol: &str, token: &str) -> Result<(), Failure> {
+        let file = self.token_file(protocol);
+        let write = || {
+            make(&self.0.join("tokens"))?;
+            let new = file.with_extension("new");
+            let _ = fs::remove_file(&new);
+            let mut options = OpenOptions::new();
+            let mut written = options.write(true).create_new(true).mode(0o600).open(&new)?;
+            writeln!(written, "{token}")?;
+            written.sync_all()?;
+            fs::rename(&new, &file)
+        };
+        write().map_err(|error| Failure::config(format_args!("cannot write {}: {error}", file.display())))
+    }
+}
+
+/// A directory of ours: only its owner may look into it. One that is there stays as it is.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Lets nobody else use a file.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_its_owner_only_and_replaces_the_one_before() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = DataDir::make(&parent.path().join("new/data")).unwrap();
+        assert!(!dir.is_used());
+        for token in ["first", "second"] {
+            dir.write_token("ping", token).unwrap();
+        }
+        let file = dir.token_file("ping");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "second\n");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(file.parent().unwrap()), mode(dir.path())), (0o600, 0o700, 0o700));
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_said_with_the_path() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        fs::write(&file, "").unwrap();
+        let failure = DataDir::make(&file).unwrap_err().to_string();
+        assert!(failure.contains(file.to_str().unwrap()) && failure.contains("--data-dir"), "{failure}");
+    }
+}
