@@ -6,3 +6,5 @@ pub(crate) mod clock;
 pub(crate) mod store;
 
 pub use store::OpenError;
+#[doc(hidden)]
+pub use store::benching;

@@ -7,6 +7,8 @@
 //!
 //! What [`Store::write`] has answered survives `kill -9` and a power cut.
 
+#[doc(hidden)]
+pub mod benching;
 mod error;
 mod file;
 mod migrations;
