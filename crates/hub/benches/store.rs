@@ -8,6 +8,7 @@
 //! Each measurement is a process of its own, on a directory of its own. Both ways are durable: a list is answered when
 //! it would survive a power cut.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
 #[path = "../../../benches/support/mod.rs"]
 mod support;
