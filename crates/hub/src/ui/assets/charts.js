@@ -6,6 +6,7 @@
 import uPlot from './vendor/uplot.js';
 import { debounce, h, onFrame } from './dom.js';
 import { plotOptions } from './chart_options.js';
+import { fitting } from './ranges.js';
 import { bucketSeconds, levelFor, merged, read, summed, usualStep, withGaps } from './series.js';
 import { session } from './session.js';
 import { colour } from './sparkline.js';
@@ -27,6 +28,8 @@ export class ChartGroup extends EventTarget {
     this.key = `charts-${groups += 1}`;
     this.charts = new Set();
     this.history = [];
+    /** Whether the range is only the usual one: nobody has asked for it. */
+    this.isUsual = false;
     /** While it is dragged: bounds that are not the range yet. */
     this.preview = null;
     this.reload = debounce(() => this.charts.forEach((chart) => chart.load()), RELOAD_PAUSE);
@@ -40,6 +43,7 @@ export class ChartGroup extends EventTarget {
   }
 
   setRange(range, { remember = true } = {}) {
+    this.isUsual = false;
     if (remember) {
       this.history.push(this.range);
       if (this.history.length > 50) this.history.shift();
@@ -49,6 +53,14 @@ export class ChartGroup extends EventTarget {
     this.charts.forEach((chart) => chart.showRange());
     this.reload();
     this.dispatchEvent(new Event('range'));
+  }
+
+  /** A range that nobody has asked for is made shorter where values have only begun. */
+  fit(first) {
+    if (!this.isUsual || first === null) return;
+    this.isUsual = false;
+    const range = fitting(this.range, first);
+    if (range) this.setRange(range, { remember: false });
   }
 
   back() {
@@ -132,11 +144,17 @@ export class Chart {
       this.level = level;
       this.data = data;
       this.draw();
+      this.group.fit(this.first());
     } catch (error) {
       if (turn === this.turn && error.name !== 'AbortError') this.say(error.message);
     } finally {
       if (turn === this.turn) this.element.classList.remove('busy');
     }
+  }
+
+  first() {
+    const times = [...this.data.values()].map(({ t }) => t[0]).filter((t) => t !== undefined);
+    return times.length ? Math.min(...times) : null;
   }
 
   /** Adds values that belong to it; only raw values go on by themselves. */

@@ -6,8 +6,10 @@ import { dateMinute, fromInput, toInput, zone } from './format.js';
 import { field, form } from './forms.js';
 import { button, dialog, segmented } from './ui.js';
 
-const PRESETS = [[3600, '1 h'], [6 * 3600, '6 h'], [86400, '24 h'], [3 * 86400, '3 d'], [7 * 86400, '7 d'], [30 * 86400, '30 d'], [365 * 86400, '1 y']];
+const PRESETS = [[900, '15 min'], [3600, '1 h'], [6 * 3600, '6 h'], [86400, '24 h'], [3 * 86400, '3 d'], [7 * 86400, '7 d'], [30 * 86400, '30 d'], [365 * 86400, '1 y']];
 const SHORTEST = 60;
+/** Values that fill less of a range than this look like nothing. */
+const MUCH = 0.15;
 const LONGEST = 20 * 365 * 86400;
 
 export class Range {
@@ -58,6 +60,14 @@ export class Range {
     const middle = centre ?? (from + to) / 2;
     return this.between(middle - (middle - from) * factor, middle + (to - middle) * factor);
   }
+}
+
+/** The shortest preset that shows all since `first`, when the range is nearly empty; else null. */
+export function fitting(range, first) {
+  const age = now() - first;
+  if (!range.live || age > range.last * MUCH) return null;
+  const [seconds] = PRESETS.find(([preset]) => preset >= age * 1.2) ?? [range.last];
+  return seconds < range.last ? new Range({ last: seconds }) : null;
 }
 
 /** The bar above charts. `group` is a ChartGroup; the bar follows its range. */

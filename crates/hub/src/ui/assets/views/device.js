@@ -31,6 +31,7 @@ class DevicePage {
   constructor({ main, signal, params, query, title }) {
     Object.assign(this, { main, signal, id: Number(params.id), query, title });
     this.group = new ChartGroup(Range.of(query, STANDARD_RANGE), signal);
+    this.group.isUsual = !['last', 'from'].some((name) => query.has(name));
     this.group.addEventListener('range', () => replaceQuery(this.group.range.into(this.query)), { signal });
     this.flush = onFrame(() => this.showLast());
   }
@@ -104,7 +105,7 @@ class DevicePage {
   showNotices() {
     fill(this.notices, this.entity.suggested_by ? notice('info', 'This device was found, and is not set up yet. ', this.mayEdit() ? h('a', { href: link(`device/${this.id}/edit`) }, 'Set it up') : null) : null,
       this.problems.map(({ protocol, error, since }) => notice('error',
-        h('b', `${PROTOCOLS[protocol]?.name ?? protocol} does not work`), since ? h('span.dim', { title: dateTime(since) }, ` for ${duration(now() - since)}`) : null,
+        h('b', `${PROTOCOLS[protocol]?.name ?? protocol} does not work`), since ? h('span.dim', { title: dateTime(since) }, ` for ${duration(Math.max(0, now() - since))}`) : null,
         h('div.problem-text', error), h('div', hintFor(protocol, error), ' ', this.credentialLink(protocol)))));
   }
 

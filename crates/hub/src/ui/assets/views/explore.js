@@ -9,7 +9,7 @@ import { api } from '../api.js';
 import { inAccount, session } from '../session.js';
 import { button, empty, icon, segmented, showError, toast } from '../ui.js';
 import { PathSearch } from './explore_search.js';
-import { labelsOf, titleOf } from './explore_names.js';
+import { commonOf, labelsOf, titleOf } from './explore_names.js';
 import { unitOf, unitOfPath, patternOf } from './device_model.js';
 
 const STANDARD_RANGE = 24 * 3600;
@@ -27,6 +27,7 @@ class ExplorePage {
     Object.assign(this, { main, signal, query });
     this.apart = query.get('view') === 'apart';
     this.group = new ChartGroup(Range.of(query, STANDARD_RANGE), signal);
+    this.group.isUsual = !['last', 'from'].some((name) => query.has(name));
     this.group.addEventListener('range', () => replaceQuery(this.group.range.into(this.query)), { signal });
     this.charts = h('div.explore-charts');
     this.chips = h('ul.chips', { 'aria-label': 'Chosen paths' });
@@ -77,7 +78,8 @@ class ExplorePage {
     if (this.apart) query.set('view', 'apart');
     else query.delete('view');
     if (session.accounts.length > 1) query.set('a', session.account.id);
-    replaceQuery(this.group.range.into(query));
+    // The usual range is not written down: it may still become shorter.
+    replaceQuery(this.group.isUsual ? query : this.group.range.into(query));
     this.search.mark();
     this.draw();
     // A filter knows no escaped dots: such a segment is any, and what does not belong is left aside.
@@ -97,8 +99,8 @@ class ExplorePage {
     }
     const bundles = this.apart ? paths.map((path) => [this.unit(path), [path]]) : this.byUnit(paths);
     fill(this.charts, bundles.map(([unit, list]) => new Chart(this.group, {
-      title: list.length === 1 ? titleOf(list[0], this.entities) : unitTitle(unit.name), unit: unit.name, heading: 'h2', height: bundles.length === 1 ? 380 : 240,
-      series: list.map((path) => ({ label: labels.get(path), paths: [path], factor: unit.factor })),
+      title: list.length === 1 ? titleOf(list[0], this.entities) : commonOf(list, this.entities) || unitTitle(unit.name), unit: unit.name, heading: 'h2', height: bundles.length === 1 ? 380 : 240,
+      series: list.map((path) => ({ label: list.length === 1 ? 'value' : labelsOf(list, this.entities).get(path), paths: [path], factor: unit.factor })),
     }).element));
   }
 

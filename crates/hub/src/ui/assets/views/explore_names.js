@@ -20,15 +20,27 @@ export function partsOf(path, entities) {
 
 export const titleOf = (path, entities) => partsOf(path, entities).join(' · ');
 
+/** How many parts all of them begin and end with. */
+function shared(all) {
+  let head = 0;
+  let tail = 0;
+  if (all.length < 2) return { head, tail };
+  const shortest = Math.min(...all.map(({ length }) => length));
+  while (head < shortest - 1 && all.every((parts) => parts[head] === all[0][head])) head += 1;
+  while (tail < shortest - 1 - head && all.every((parts) => parts.at(-1 - tail) === all[0].at(-1 - tail))) tail += 1;
+  return { head, tail };
+}
+
 /** A label for each path, without what all of them begin or end with. */
 export function labelsOf(paths, entities) {
   const all = paths.map((path) => partsOf(path, entities));
-  let head = 0;
-  let tail = 0;
-  if (all.length > 1) {
-    const shortest = Math.min(...all.map(({ length }) => length));
-    while (head < shortest - 1 && all.every((parts) => parts[head] === all[0][head])) head += 1;
-    while (tail < shortest - 1 - head && all.every((parts) => parts.at(-1 - tail) === all[0].at(-1 - tail))) tail += 1;
-  }
+  const { head, tail } = shared(all);
   return new Map(paths.map((path, at) => [path, all[at].slice(head, all[at].length - tail).join(' · ')]));
+}
+
+/** What all of them begin and end with: the title of a chart of them. */
+export function commonOf(paths, entities) {
+  const all = paths.map((path) => partsOf(path, entities));
+  const { head, tail } = shared(all);
+  return [...all[0].slice(0, head), ...(tail ? all[0].slice(-tail) : [])].join(' · ');
 }

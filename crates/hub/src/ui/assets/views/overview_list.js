@@ -12,8 +12,9 @@ const WIDE = 44;
 const NARROW = 66;
 /** Rows beyond the screen that are there already. */
 const OVERSCAN = 6;
-const SPARK = { width: 92, height: 26 };
+const SPARK_HEIGHT = 26;
 const narrow = matchMedia('(max-width: 860px)');
+const sparkWidth = () => (narrow.matches ? 60 : 92);
 
 export class DeviceList {
   constructor(signal) {
@@ -27,7 +28,7 @@ export class DeviceList {
     const place = onFrame(() => this.place());
     window.addEventListener('scroll', place, { signal, passive: true });
     window.addEventListener('resize', place, { signal });
-    narrow.addEventListener('change', () => this.show(this.items), { signal });
+    narrow.addEventListener('change', () => { this.show(this.items); this.refresh(true); }, { signal });
     themeChanged.addEventListener('change', () => this.refresh(true), { signal });
   }
 
@@ -75,7 +76,22 @@ export class DeviceList {
       row.write();
     }
     for (const row of free) row.free();
+    this.arrange();
     this.refresh();
+  }
+
+  /** Puts rows into the order in which they are seen: the keyboard goes by it. As few as can be are moved. */
+  arrange() {
+    const { body } = this;
+    const byElement = new Map(this.rows.filter(({ item }) => item).map((row) => [row.element, row]));
+    const there = [...body.children].map((element) => byElement.get(element)).filter(Boolean);
+    if (there.every(({ top }, at) => at === 0 || there[at - 1].top < top)) return;
+    const staying = longestRising(there);
+    let next = null;
+    for (const row of [...there].sort((a, b) => b.top - a.top)) {
+      if (!staying.has(row)) body.insertBefore(row.element, next);
+      next = row.element;
+    }
   }
 
   more() {
@@ -94,6 +110,26 @@ export class DeviceList {
   }
 }
 
+/** The most rows that are in their order already; the one with the focus is among them, as moving it would lose it. */
+function longestRising(rows) {
+  const best = rows.map(() => 0);
+  const before = rows.map(() => -1);
+  let end = -1;
+  rows.forEach(({ top, element }, at) => {
+    for (let k = 0; k < at; k += 1) {
+      if (rows[k].top < top && best[k] > best[at]) {
+        best[at] = best[k];
+        before[at] = k;
+      }
+    }
+    best[at] += element.contains(document.activeElement) ? rows.length : 1;
+    if (end < 0 || best[at] > best[end]) end = at;
+  });
+  const kept = new Set();
+  for (let at = end; at >= 0; at = before[at]) kept.add(rows[at]);
+  return kept;
+}
+
 class Row {
   constructor() {
     this.item = null;
@@ -109,7 +145,6 @@ class Row {
     this.trafficSpark = h('canvas.spark', { 'aria-hidden': 'true' });
     this.traffic = h('div.device-traffic', { role: 'cell' }, h('span.in-out', h('span', h('i.arrow.in', { title: 'in' }, '↓'), this.in), h('span', h('i.arrow.out', { title: 'out' }, '↑'), this.out)), this.trafficSpark);
     this.seen = h('div.number.dim.device-seen', { role: 'cell' });
-    for (const canvas of [this.rttSpark, this.trafficSpark]) Object.assign(canvas.style, { width: `${SPARK.width}px`, height: `${SPARK.height}px` });
     this.element = h('div.device-row', { role: 'row', onclick: (event) => { if (!event.target.closest('a') && !getSelection().toString()) this.name.click(); } },
       h('div.device-state', { role: 'cell' }, this.icon), h('div.device-title', { role: 'cell' }, this.name, this.address), this.problem, this.success,
       this.rttCell = h('div.device-rtt', { role: 'cell' }, this.rtt, this.rttSpark), this.traffic, this.seen);
@@ -137,6 +172,7 @@ class Row {
   write() {
     const { item } = this;
     item.dirty = false;
+    this.sizeSparks();
     if (this.state !== item.state) {
       this.state = item.state;
       setStateIcon(this.icon, item.state);
@@ -155,12 +191,19 @@ class Row {
     this.writeTraffic(item.traffic);
   }
 
+  sizeSparks() {
+    const width = sparkWidth();
+    if (this.width === width) return;
+    this.width = width;
+    for (const canvas of [this.rttSpark, this.trafficSpark]) Object.assign(canvas.style, { width: `${width}px`, height: `${SPARK_HEIGHT}px` });
+  }
+
   writePing(ping) {
     setText(this.success, ping ? percent(ping.success) : '');
     this.success.dataset.state = !ping || ping.success === 1 ? '' : ping.success === 0 ? 'down' : 'warning';
     setText(this.rtt, ping ? value(ping.rtt, 's') : '');
     this.rttSpark.hidden = !ping?.rtts?.length;
-    if (ping?.rtts?.length) drawSparkline(this.rttSpark, [{ values: ping.rtts, colour: colour('--spark'), fill: colour('--spark-fill') }], SPARK.width, SPARK.height);
+    if (ping?.rtts?.length) drawSparkline(this.rttSpark, [{ values: ping.rtts, colour: colour('--spark'), fill: colour('--spark-fill') }], this.width, SPARK_HEIGHT);
   }
 
   writeTraffic(traffic) {
@@ -172,7 +215,7 @@ class Row {
       drawSparkline(this.trafficSpark, [
         { values: traffic.ins, colour: colour('--spark'), fill: colour('--spark-fill') },
         { values: traffic.outs, colour: colour('--spark-2') },
-      ], SPARK.width, SPARK.height);
+      ], this.width, SPARK_HEIGHT);
     }
   }
 }

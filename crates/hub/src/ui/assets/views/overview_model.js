@@ -29,8 +29,9 @@ export function takeValue(items, { p, t, v }) {
   const item = items.get(Number(parts[1]));
   if (!item || t < (item.last_seen ?? 0) - MINUTE) return false;
   item.dirty = true;
-  item.last_seen = Math.max(item.last_seen ?? 0, t);
   const [, , protocol, what] = parts;
+  // That it does not answer is no sight of it.
+  if (what !== 'success' || v > 0) item.last_seen = Math.max(item.last_seen ?? 0, t);
   if (protocol === 'ping') return parts.at(-1) === 'rtt' ? takeRtt(item, t, v) : takeSuccess(item, v);
   if (protocol === 'snmp' && what === 'if') takeOctets(item, parts[4] === 'in-octets' ? 'in' : 'out', t, v);
   return false;

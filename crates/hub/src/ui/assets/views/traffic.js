@@ -86,6 +86,7 @@ class TrafficPage {
     const { signal } = this;
     const range = new Range({ last: INTERVALS.find(([key]) => key === this.interval)[3] });
     this.group = new ChartGroup(range, signal);
+    this.group.isUsual = true;
     this.window = h('span', { 'aria-live': 'polite' });
     this.newest = button('Newest', () => this.choose({ at: null }), { kind: 'small' });
     const change = (part) => this.choose(part);
@@ -160,6 +161,7 @@ class TrafficPage {
     }
     replaceQuery(this.query);
     if (newInterval) this.group.setRange(new Range({ last: INTERVALS.find(([key]) => key === this.interval)[3] }), { remember: false });
+    this.group.isUsual ||= newInterval;
     if (!('at' in part) || newInterval) {
       this.showPickers();
       this.showChart();

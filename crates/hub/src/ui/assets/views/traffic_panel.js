@@ -50,8 +50,7 @@ export class TrafficPanel {
     if (stale()) return undefined;
     // Another window means that this one has none of it.
     if (answer.t === null || Math.abs(answer.t - time) > 1) return this.say('Nothing in this window.');
-    this.show(this.ranking(answer.list));
-    return undefined;
+    return answer.list.length ? this.show(this.ranking(answer.list)) : this.say('Nothing in this window.');
   }
 
   ranking(list) {
