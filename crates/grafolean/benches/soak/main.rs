@@ -54,6 +54,8 @@ fn main() {
         failing: number(2, 20),
         kill_every: Duration::from_secs(number(3, 120)),
     };
+    // It is asked for even where nothing is encrypted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let lost = runtime.block_on(soak(plan));
     if lost != 0 {

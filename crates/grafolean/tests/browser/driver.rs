@@ -42,7 +42,7 @@ impl Browser {
         // It must not be stopped by a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::tempdir().unwrap();
-        let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
+        let client = scene::client();
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -167,7 +167,9 @@ impl Browser {
     pub(crate) async fn console(&self) -> Vec<String> {
         let log = self.post("se/log", json!({"type": "browser"})).await.unwrap_or_default();
         let entries = log.as_array().into_iter().flatten().filter(|entry| entry["level"] == "SEVERE");
-        entries.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+        let messages = entries.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
+        // The browser notes every such answer; the page asks in this way whether somebody is logged in.
+        messages.filter(|message| !message.contains("status of 401")).collect()
     }
 
     /// A picture of the window, for people.
@@ -181,6 +183,21 @@ impl Browser {
     }
 }
 
+/// The button that says this.
+pub(crate) fn button(says: &str) -> String {
+    format!("//button[normalize-space()='{says}']")
+}
+
+/// The field with this label.
+pub(crate) fn field(label: &str) -> String {
+    format!("//*[@id = //label[normalize-space()='{label}']/@for]")
+}
+
+/// What is in the dialog that is open.
+pub(crate) fn in_dialog(xpath: &str) -> String {
+    format!("//dialog[@open]{xpath}")
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
         // The driver ends its browser when it is asked to; a killed one would leave it behind.
@@ -188,8 +205,9 @@ impl Drop for Browser {
         let (host, path) = rest.split_once('/').unwrap_or_default();
         if let Ok(mut stream) = TcpStream::connect(host) {
             let _ = stream.set_read_timeout(Some(LIMIT));
-            let _ = write!(stream, "DELETE /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-            let _ = stream.read_to_end(&mut Vec::new());
+            let _ = write!(stream, "DELETE /{path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+            // The answer begins when the browser has ended.
+            let _ = stream.read(&mut [0; 1]);
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();

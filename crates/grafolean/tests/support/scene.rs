@@ -118,7 +118,7 @@ impl Person {
     pub(crate) async fn first(grafolean: &Grafolean) -> Self {
         let link = grafolean.setup_link().await;
         let (address, token) = link.split_once("/#/setup/").unwrap();
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let first = json!({"name": "Admin", "username": "admin", "email": "admin@example.org",
             "password": PASSWORD, "setup": token});
         let made = client.post(format!("{address}/api/admin/first")).header("content-type", "application/json");
@@ -134,7 +134,7 @@ impl Person {
     }
 
     pub(crate) async fn log_in(address: &str, username: &str, password: &str) -> Self {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let api = format!("{address}/api");
         let body = json!({"username": username, "password": password}).to_string();
         let login = client.post(format!("{api}/auth/login")).header("content-type", "application/json");
@@ -165,4 +165,11 @@ pub(crate) fn skip(test: &str, why: &str) {
     let ci = std::env::var_os("CI").is_some();
     assert!(!ci, "{test}: {why}");
     eprintln!("skipped: {test}: {why}");
+}
+
+/// For requests to this machine.
+pub(crate) fn client() -> reqwest::Client {
+    // It fails where another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap()
 }
