@@ -274,10 +274,7 @@ impl Refusal {
 
     /// Something is wrong here, not with the request; the log says what.
     pub(crate) fn internal() -> Self {
-        Self::detail(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the hub could not do this; its log says more",
-        )
+        Self::detail(StatusCode::INTERNAL_SERVER_ERROR, "the hub could not do this; its log says more")
     }
 
     #[must_use]
@@ -295,11 +292,8 @@ impl Refusal {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let Refusal { status, text, is_plain, headers } = refusal;
-        let mut answer = if is_plain {
-            Self::text(status, text)
-        } else {
-            Self::json(status, &json!({ "detail": text }))
-        };
+        let mut answer =
+            if is_plain { Self::text(status, text) } else { Self::json(status, &json!({ "detail": text })) };
         answer.headers = headers;
         answer
     }

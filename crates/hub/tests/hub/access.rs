@@ -108,7 +108,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("DELETE", "users/{user}/permissions/{permission}", ADMIN),
     // These end what the others need.
     ("DELETE", "accounts/{account}", WRITE),
-    ("POST", "auth/logout", "-+++--+"),
+    ("POST", "auth/logout", "-++++-+"),
 ];
 
 #[tokio::test]
