@@ -38,11 +38,7 @@ use hyper::{
 
 use crate::{
     auth::{Caller, Verb},
-    http::{
-        Answer, Refusal,
-        answer::Body,
-        server::Peer,
-    },
+    http::{Answer, Refusal, answer::Body, server::Peer},
     ui,
 };
 use cx::Cx;

@@ -5,8 +5,8 @@ use std::{future::Future, pin::Pin};
 use hyper::Method;
 
 use super::{
-    accounts, bots, changes, credentials, cx::Cx, entities, grants, login, overview, paths, persons, problems,
-    profile, sensors, status, values,
+    accounts, bots, changes, credentials, cx::Cx, entities, grants, login, overview, paths, persons,
+    problems, profile, sensors, status, values,
 };
 use crate::{
     auth::Verb,
@@ -305,7 +305,13 @@ mod tests {
         assert_eq!(parts.ids, [7]);
         assert_eq!(parts.text, "a.%2e");
         assert_eq!(parts.resource, "accounts/7/values/a.%2e");
-        for other in ["accounts/x/values/a", "accounts/1/values", "accounts/1/values/a/b", "accounts/-1/values/a", "accounts//values/a"] {
+        for other in [
+            "accounts/x/values/a",
+            "accounts/1/values",
+            "accounts/1/values/a/b",
+            "accounts/-1/values/a",
+            "accounts//values/a",
+        ] {
             assert_eq!(matched("accounts/{account}/values/{*path}", other), None, "{other}");
         }
     }

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::OnceLock};
 
 use bytes::Bytes;
+use flate2::Compression;
 use hyper::{
     Method, StatusCode,
     header::{ALLOW, CONTENT_SECURITY_POLICY, HeaderValue},
@@ -10,7 +11,7 @@ use hyper::{
 
 use crate::{
     auth::secret,
-    http::{Answer, Refusal},
+    http::{Answer, Refusal, answer::gzip},
 };
 
 /// Nothing is loaded from anywhere else, and nobody may put the page into another one.
@@ -22,6 +23,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 struct Asset {
     kind: &'static str,
     bytes: Bytes,
+    /// Compressed once, when somebody asks for it first.
+    packed: OnceLock<Bytes>,
     etag: Option<HeaderValue>,
 }
 
@@ -99,7 +102,8 @@ fn assets() -> &'static HashMap<&'static str, Asset> {
         let asset = |&(name, bytes): &(&'static str, &'static [u8])| {
             let hash = secret::hex(&secret::hash_bytes(bytes));
             let etag = HeaderValue::try_from(format!("W/\"{}\"", hash.get(..24).unwrap_or(&hash))).ok();
-            (name, Asset { kind: kind(name), bytes: Bytes::from_static(bytes), etag })
+            let packed = OnceLock::new();
+            (name, Asset { kind: kind(name), bytes: Bytes::from_static(bytes), packed, etag })
         };
         FILES.iter().map(asset).collect()
     })
@@ -132,7 +136,8 @@ pub(crate) fn answer(method: &Method, path: &str) -> Answer {
         let refusal = Refusal::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
         return refusal.with_header(ALLOW, HeaderValue::from_static("GET")).into();
     }
-    let answer = Answer::bytes(asset.kind, asset.bytes.clone())
+    let packed = asset.packed.get_or_init(|| gzip(std::slice::from_ref(&asset.bytes), Compression::best()));
+    let answer = Answer::packed(asset.kind, asset.bytes.clone(), packed.clone())
         .with_header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     asset.etag.iter().fold(answer, |answer, etag| answer.with_etag(etag.clone()))
 }

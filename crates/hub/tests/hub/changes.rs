@@ -36,7 +36,8 @@ impl Listener {
                 let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
                 return Some((name.strip_prefix("event: ").unwrap().to_owned(), data));
             }
-            let chunk = timeout(Duration::from_secs(20), self.response.chunk()).await.expect("no event in time");
+            let chunk =
+                timeout(Duration::from_secs(20), self.response.chunk()).await.expect("no event in time");
             self.text.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());
         }
     }
@@ -58,12 +59,18 @@ async fn who_listens_hears_what_changes_and_only_what_they_may_see() {
     hub.get(&bot, "profile").await.expect(200);
     let mut all = Listener::start(&hub, &admin, "").await;
     let mut of_account = Listener::start(&hub, &bot, "").await;
-    let mut entities = Listener::start(&hub, &admin, &format!("topics=accounts/{account}/entities,persons")).await;
+    let mut entities =
+        Listener::start(&hub, &admin, &format!("topics=accounts/{account}/entities,persons")).await;
     let device = json!({"name": "x", "entity_type": "device", "details": {}});
     hub.ask(&admin, "POST", &format!("accounts/{other}/entities"), &device).await.expect(201);
     let sensor = json!({"name": "x", "protocol": "p", "default_interval": null, "details": {}});
     hub.ask(&admin, "POST", &format!("accounts/{account}/sensors"), &sensor).await.expect(201);
-    let id = hub.ask(&admin, "POST", &format!("accounts/{account}/entities"), &device).await.expect(201).json()["id"].clone();
+    let id = hub
+        .ask(&admin, "POST", &format!("accounts/{account}/entities"), &device)
+        .await
+        .expect(201)
+        .json()["id"]
+        .clone();
     let topic = |account: &dyn std::fmt::Display, kind: &str| format!("accounts/{account}/{kind}");
     assert_eq!(all.changed().await.0, topic(&other, "entities"));
     assert_eq!(all.changed().await.0, topic(&account, "sensors"));
@@ -77,8 +84,11 @@ async fn who_listens_hears_what_changes_and_only_what_they_may_see() {
 async fn values_are_told_together_to_who_asked_for_them() {
     let hub = Served::start().await;
     let (bot, account) = (hub.bot("ping"), hub.account());
-    let mut listener = Listener::start(&hub, &bot, &format!("topics=none&account={account}&values=a.*,b")).await;
-    let put = async |body: &str| hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), body).await.expect(204);
+    let mut listener =
+        Listener::start(&hub, &bot, &format!("topics=none&account={account}&values=a.*,b")).await;
+    let put = async |body: &str| {
+        hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), body).await.expect(204)
+    };
     put(r#"[{"p":"a.x","v":1,"t":1700000000.5},{"p":"c","v":2,"t":1700000000}]"#).await;
     put(r#"[{"p":"b","v":3,"t":1700000001}]"#).await;
     let (name, data) = listener.next().await.unwrap();
@@ -88,7 +98,13 @@ async fn values_are_told_together_to_who_asked_for_them() {
         values.extend(listener.next().await.unwrap().1["values"].as_array().unwrap().clone());
     }
     assert_eq!(data["account"], account);
-    assert_eq!(values, [json!({"p": "a.x", "t": 1_700_000_000.5, "v": 1.0}), json!({"p": "b", "t": 1_700_000_001.0, "v": 3.0})]);
+    assert_eq!(
+        values,
+        [
+            json!({"p": "a.x", "t": 1_700_000_000.5, "v": 1.0}),
+            json!({"p": "b", "t": 1_700_000_001.0, "v": 3.0})
+        ]
+    );
     for wrong in ["values=a", "values=a..b&account=1", "account=x&values=a"] {
         hub.get(&bot, &format!("changes?{wrong}")).await.expect(400);
     }
@@ -104,8 +120,8 @@ async fn who_may_no_longer_hears_no_more() {
     let account = hub.account();
     let grant = json!({"resource_prefix": format!("accounts/{account}"), "methods": ["GET"]});
     let (nora, who) = hub.person("nora", &[grant]).await;
-    let mut listener = Listener::start(&hub, &who, "").await;
     let mut bot = Listener::start(&hub, &hub.bot("ping"), "").await;
+    let mut listener = Listener::start(&hub, &who, "").await;
     let id = hub.get(&admin, &format!("persons/{nora}/permissions")).await.json()["list"][0]["id"].clone();
     hub.ask(&admin, "DELETE", &format!("persons/{nora}/permissions/{id}"), "").await.expect(204);
     assert_eq!(listener.changed().await, ("profile".to_owned(), json!(nora)));

@@ -30,7 +30,9 @@ async fn what_somebody_deleted_is_not_made_again() {
     let hub = Served::start().await;
     let admin = hub.admin().await;
     let account = hub.account();
-    hub.ask(&admin, "DELETE", &format!("accounts/{account}/bots/{}", hub.local("snmp").id), "").await.expect(204);
+    hub.ask(&admin, "DELETE", &format!("accounts/{account}/bots/{}", hub.local("snmp").id), "")
+        .await
+        .expect(204);
     let again = hub.hub.first_start(&FirstStart::default()).await.unwrap();
     let protocols: Vec<_> = again.bots.iter().map(|bot| bot.protocol.as_str()).collect();
     assert_eq!(protocols, ["ping", "netflow"]);

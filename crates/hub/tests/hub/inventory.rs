@@ -11,7 +11,8 @@ async fn create(hub: &Served, who: &Who, path: &str, body: Value) -> i64 {
 }
 
 async fn credential(hub: &Served, who: &Who, account: i64, protocol: &str, name: &str) -> i64 {
-    let body = json!({"name": name, "protocol": protocol, "details": {"snmpv12_community": "s3cret", "port": 161}});
+    let body =
+        json!({"name": name, "protocol": protocol, "details": {"snmpv12_community": "s3cret", "port": 161}});
     create(hub, who, &format!("accounts/{account}/credentials"), body).await
 }
 
@@ -27,7 +28,10 @@ async fn an_entity_is_as_it_was_written_until_it_is_deleted() {
     let account = hub.account();
     let bot = hub.local("snmp").id;
     let credential = credential(&hub, &admin, account, "snmp", "c").await;
-    let (one, other) = (sensor(&hub, &admin, account, "snmp", "s1").await, sensor(&hub, &admin, account, "snmp", "s2").await);
+    let (one, other) = (
+        sensor(&hub, &admin, account, "snmp", "s1").await,
+        sensor(&hub, &admin, account, "snmp", "s2").await,
+    );
     let entities = format!("accounts/{account}/entities");
     let protocols = json!({"snmp": {"credential": credential, "bot": bot, "sensors": [
         {"sensor": other, "interval": 300}, {"sensor": one, "interval": null},
@@ -66,13 +70,15 @@ async fn an_entity_refers_only_to_what_is_of_its_account_and_protocol() {
     let (snmp, ping) = (hub.local("snmp").id, hub.local("ping").id);
     let c = credential(&hub, &admin, account, "snmp", "c").await;
     let s = sensor(&hub, &admin, account, "snmp", "s").await;
-    let (c_ping, s_ping) = (credential(&hub, &admin, account, "ping", "cp").await, sensor(&hub, &admin, account, "ping", "sp").await);
-    let (c_other, s_other) = (credential(&hub, &admin, other, "snmp", "c").await, sensor(&hub, &admin, other, "snmp", "s").await);
+    let (c_ping, s_ping) = (
+        credential(&hub, &admin, account, "ping", "cp").await,
+        sensor(&hub, &admin, account, "ping", "sp").await,
+    );
+    let (c_other, s_other) =
+        (credential(&hub, &admin, other, "snmp", "c").await, sensor(&hub, &admin, other, "snmp", "s").await);
     let b_other = hub.hub.add_bot(other, "b", "snmp").await.unwrap().0;
     let entities = format!("accounts/{account}/entities");
-    let entity = |credential: i64, bot: Value, sensors: Value| {
-        json!({"name": "x", "entity_type": "device", "details": {}, "protocols": {"snmp": {"credential": credential, "bot": bot, "sensors": sensors}}})
-    };
+    let entity = |credential: i64, bot: Value, sensors: Value| json!({"name": "x", "entity_type": "device", "details": {}, "protocols": {"snmp": {"credential": credential, "bot": bot, "sensors": sensors}}});
     let id = create(&hub, &admin, &entities, entity(c, snmp.into(), json!([{"sensor": s}]))).await;
     for (wrong, text) in [
         (entity(c_ping, snmp.into(), json!([])), "Invalid credential"),
@@ -85,7 +91,10 @@ async fn an_entity_refers_only_to_what_is_of_its_account_and_protocol() {
         (entity(c, snmp.into(), json!([{"sensor": s}, {"sensor": s}])), "twice"),
         (entity(c, snmp.into(), json!([s])), "not an object"),
         (entity(c, snmp.into(), json!([{"sensor": s, "interval": 0}])), "'interval'"),
-        (json!({"name": "x", "entity_type": "device", "details": {}, "protocols": {"snmp": {"credential": c, "sensors": []}}}), "'bot' is a required property"),
+        (
+            json!({"name": "x", "entity_type": "device", "details": {}, "protocols": {"snmp": {"credential": c, "sensors": []}}}),
+            "'bot' is a required property",
+        ),
         (json!({"name": "x", "entity_type": "device", "details": []}), "'details' is not an object"),
         (json!({"name": "x", "entity_type": "device", "details": {}, "id": 5}), "'id' was unexpected"),
         (json!([]), "not an object"),
@@ -97,7 +106,13 @@ async fn an_entity_refers_only_to_what_is_of_its_account_and_protocol() {
     }
     let orphan = json!({"name": "x", "entity_type": "interface", "parent": 424_242, "details": {}});
     hub.ask(&admin, "POST", &entities, orphan).await.expect(400);
-    let foreign = create(&hub, &admin, &format!("accounts/{other}/entities"), json!({"name": "x", "entity_type": "device", "details": {}})).await;
+    let foreign = create(
+        &hub,
+        &admin,
+        &format!("accounts/{other}/entities"),
+        json!({"name": "x", "entity_type": "device", "details": {}}),
+    )
+    .await;
     hub.get(&admin, &format!("{entities}/{foreign}")).await.expect(404);
     hub.ask(&admin, "DELETE", &format!("{entities}/{foreign}"), "").await.expect(404);
 }
@@ -110,13 +125,23 @@ async fn what_is_deleted_leaves_nothing_that_refers_to_it() {
     let at = |path: &str| format!("accounts/{account}/{path}");
     let (bot, token) = hub.hub.add_bot(account, "second", "snmp").await.unwrap();
     let c = credential(&hub, &admin, account, "snmp", "c").await;
-    let (one, other) = (sensor(&hub, &admin, account, "snmp", "s1").await, sensor(&hub, &admin, account, "snmp", "s2").await);
+    let (one, other) = (
+        sensor(&hub, &admin, account, "snmp", "s1").await,
+        sensor(&hub, &admin, account, "snmp", "s2").await,
+    );
     let device = json!({"name": "x", "entity_type": "device", "details": {}, "protocols": {"snmp": {
         "credential": c, "bot": bot, "sensors": [{"sensor": one}, {"sensor": other}],
     }}});
     let id = create(&hub, &admin, &at("entities"), device).await;
-    let child = create(&hub, &admin, &at("entities"), json!({"name": "eth0", "entity_type": "interface", "parent": id, "details": {}})).await;
-    let snmp = async || hub.get(&admin, &at(&format!("entities/{id}"))).await.json()["protocols"]["snmp"].clone();
+    let child = create(
+        &hub,
+        &admin,
+        &at("entities"),
+        json!({"name": "eth0", "entity_type": "interface", "parent": id, "details": {}}),
+    )
+    .await;
+    let snmp =
+        async || hub.get(&admin, &at(&format!("entities/{id}"))).await.json()["protocols"]["snmp"].clone();
     hub.ask(&admin, "DELETE", &at(&format!("sensors/{one}")), "").await.expect(204);
     assert_eq!(snmp().await["sensors"], json!([{"sensor": other, "interval": null}]));
     hub.ask(&admin, "DELETE", &at(&format!("bots/{bot}")), "").await.expect(204);
@@ -148,7 +173,8 @@ async fn credentials_and_sensors_are_created_changed_and_deleted() {
     let account = hub.account();
     for (kind, extra) in [("credentials", json!({})), ("sensors", json!({"default_interval": 60}))] {
         let path = format!("accounts/{account}/{kind}");
-        let mut new = json!({"name": "res 1", "protocol": "snmp", "details": {"b": "1", "a": [1, 2.5, null]}});
+        let mut new =
+            json!({"name": "res 1", "protocol": "snmp", "details": {"b": "1", "a": [1, 2.5, null]}});
         new.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let id = create(&hub, &admin, &path, new.clone()).await;
         let one = format!("{path}/{id}");
@@ -171,7 +197,15 @@ async fn credentials_and_sensors_are_created_changed_and_deleted() {
             hub.ask(&admin, method, &one, "").await.expect(404);
         }
     }
-    let got = hub.ask(&admin, "POST", &format!("accounts/{account}/sensors"), r#"{"name":"x","protocol":"p","details":{}}"#).await.expect(400);
+    let got = hub
+        .ask(
+            &admin,
+            "POST",
+            &format!("accounts/{account}/sensors"),
+            r#"{"name":"x","protocol":"p","details":{}}"#,
+        )
+        .await
+        .expect(400);
     assert!(got.text.contains("'default_interval' is a required property"));
 }
 
@@ -199,9 +233,7 @@ async fn secrets_are_for_the_bot_that_needs_them_and_for_who_may_change_them() {
     assert!(sees(&admin).await);
     assert!(!sees(&reader).await);
     assert!(!sees(&snmp).await);
-    let device = |bot: Value| {
-        json!({"name": "x", "entity_type": "device", "details": {}, "protocols": {"snmp": {"credential": c, "bot": bot, "sensors": []}}})
-    };
+    let device = |bot: Value| json!({"name": "x", "entity_type": "device", "details": {}, "protocols": {"snmp": {"credential": c, "bot": bot, "sensors": []}}});
     let id = create(&hub, &admin, &at("entities"), device(hub.local("snmp").id.into())).await;
     assert!(sees(&snmp).await);
     let (_, second) = hub.hub.add_bot(account, "second", "snmp").await.unwrap();
@@ -213,7 +245,14 @@ async fn secrets_are_for_the_bot_that_needs_them_and_for_who_may_change_them() {
     assert!(!sees(&ping).await);
     assert!(!sees(&reader).await);
     // Who was not shown it does not have to know it.
-    hub.ask(&admin, "PUT", &path, r#"{"name":"c","protocol":"snmp","details":{"port":161,"version":"snmpv1"}}"#).await.expect(204);
+    hub.ask(
+        &admin,
+        "PUT",
+        &path,
+        r#"{"name":"c","protocol":"snmp","details":{"port":161,"version":"snmpv1"}}"#,
+    )
+    .await
+    .expect(204);
     let got = hub.get(&admin, &path).await.json();
     assert_eq!(got["details"], json!({"port": 161, "version": "snmpv1", "snmpv12_community": "s3cret"}));
 }
@@ -227,7 +266,12 @@ async fn a_device_that_a_bot_found_is_a_suggestion_until_a_person_takes_it() {
     let found = json!({"name": "192.0.2.1 (NetFlow exporter)", "entity_type": "device", "details": {"ipv4": "192.0.2.1"}});
     let id = create(&hub, &bot, &entities, found.clone()).await;
     let path = format!("{entities}/{id}");
-    let suggested = async |flag: &str| hub.get(&admin, &format!("{entities}?suggested={flag}")).await.json()["list"].as_array().unwrap().len();
+    let suggested = async |flag: &str| {
+        hub.get(&admin, &format!("{entities}?suggested={flag}")).await.json()["list"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
     assert_eq!((suggested("true").await, suggested("false").await), (1, 1));
     assert_eq!(hub.get(&admin, &path).await.json()["suggested_by"], hub.local("netflow").id);
     hub.ask(&bot, "PUT", &path, &found).await.expect(204);
@@ -245,9 +289,16 @@ async fn lists_are_filtered_by_parent_and_type() {
     let hub = Served::start().await;
     let admin = hub.admin().await;
     let entities = format!("accounts/{}/entities", hub.account());
-    let device = create(&hub, &admin, &entities, json!({"name": "d", "entity_type": "device", "details": {}})).await;
+    let device =
+        create(&hub, &admin, &entities, json!({"name": "d", "entity_type": "device", "details": {}})).await;
     for name in ["eth0", "eth1"] {
-        create(&hub, &admin, &entities, json!({"name": name, "entity_type": "interface", "parent": device, "details": {}})).await;
+        create(
+            &hub,
+            &admin,
+            &entities,
+            json!({"name": name, "entity_type": "interface", "parent": device, "details": {}}),
+        )
+        .await;
     }
     let names = async |query: &str| -> Vec<String> {
         let list = hub.get(&admin, &format!("{entities}?{query}")).await.expect(200).json();
@@ -305,8 +356,13 @@ async fn an_account_is_renamed_and_keeps_values_as_long_as_it_says() {
     assert_eq!(got, json!({"id": account, "name": "My network", "raw_days": 90}));
     hub.ask(&admin, "PUT", &path, r#"{"name":"asdf123"}"#).await.expect(204);
     hub.ask(&admin, "PUT", &path, r#"{"raw_days":30}"#).await.expect(204);
-    assert_eq!(hub.get(&admin, &path).await.json(), json!({"id": account, "name": "asdf123", "raw_days": 30}));
-    for wrong in [r#"{}"#, r#"{"name":""}"#, r#"{"name":5}"#, r#"{"name":"x","raw_days":0}"#, r#"{"name":"x","y":1}"#] {
+    assert_eq!(
+        hub.get(&admin, &path).await.json(),
+        json!({"id": account, "name": "asdf123", "raw_days": 30})
+    );
+    for wrong in
+        [r#"{}"#, r#"{"name":""}"#, r#"{"name":5}"#, r#"{"name":"x","raw_days":0}"#, r#"{"name":"x","y":1}"#]
+    {
         hub.ask(&admin, "PUT", &path, wrong).await.expect(400);
     }
     hub.ask(&admin, "PUT", "accounts/424242", r#"{"name":"x"}"#).await.expect(404);
@@ -321,7 +377,9 @@ async fn problems_that_a_bot_tells_are_shown_until_it_tells_others() {
     let (bot, account) = (hub.bot("snmp"), hub.account());
     let other = create(&hub, &admin, "accounts", json!({"name": "other"})).await;
     let problem = |account: i64| json!({"account": account, "entity": 1, "protocol": "snmp", "since": 1.5e9, "error": "no answer"});
-    hub.ask(&bot, "PUT", "profile/problems", json!({"list": [problem(account), problem(other)]})).await.expect(204);
+    hub.ask(&bot, "PUT", "profile/problems", json!({"list": [problem(account), problem(other)]}))
+        .await
+        .expect(204);
     let got = hub.get(&admin, &format!("accounts/{account}/problems")).await.expect(200).json();
     let expected = json!({"list": [{"bot": hub.local("snmp").id, "entity": 1, "protocol": "snmp", "since": 1.5e9, "error": "no answer"}]});
     assert_eq!(got, expected);

@@ -34,7 +34,8 @@ impl Browser {
     }
 
     async fn post(&self, hub: &Served, path: &str, body: &str, headers: &[(&str, &str)]) -> Got {
-        let request = hub.request("POST", path, &Who::Nobody).header("cookie", &self.cookie).body(body.to_owned());
+        let request =
+            hub.request("POST", path, &Who::Nobody).header("cookie", &self.cookie).body(body.to_owned());
         hub.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
     }
 }
@@ -44,9 +45,7 @@ async fn the_first_person_is_created_with_the_setup_link_and_nobody_after() {
     let hub = Served::fresh().await;
     let token = hub.hub.setup_link_token().unwrap().unwrap();
     let newer = hub.hub.setup_link_token().unwrap().unwrap();
-    let person = |setup: &str| {
-        json!({"name": "Ada", "username": "ada", "password": PASSWORD, "email": "ada@example.org", "setup": setup})
-    };
+    let person = |setup: &str| json!({"name": "Ada", "username": "ada", "password": PASSWORD, "email": "ada@example.org", "setup": setup});
     for wrong in ["", "x", &token] {
         hub.ask(&Who::Nobody, "POST", "admin/first", person(wrong)).await.expect(403);
     }
@@ -70,7 +69,8 @@ async fn of_several_who_use_the_setup_link_at_once_one_is_the_first() {
     let hub = Served::fresh().await;
     let token = hub.hub.setup_link_token().unwrap().unwrap();
     let create = async |name: &str| {
-        let body = json!({"name": name, "username": name, "password": PASSWORD, "email": "a@b", "setup": token});
+        let body =
+            json!({"name": name, "username": name, "password": PASSWORD, "email": "a@b", "setup": token});
         hub.ask(&Who::Nobody, "POST", "admin/first", body).await.status
     };
     let (one, other, third) = tokio::join!(create("a"), create("b"), create("c"));
@@ -160,7 +160,10 @@ async fn a_cookie_reads_and_writes_only_with_the_proof_and_from_the_page_itself(
         browser.post(&hub, "accounts", body, headers).await.expect(403);
     }
     browser.post(&hub, "accounts", body, &[csrf]).await.expect(201);
-    browser.post(&hub, "accounts", body, &[csrf, ("origin", &origin), ("sec-fetch-site", "same-origin")]).await.expect(201);
+    browser
+        .post(&hub, "accounts", body, &[csrf, ("origin", &origin), ("sec-fetch-site", "same-origin")])
+        .await
+        .expect(201);
     let got = browser.post(&hub, "auth/logout", "", &[csrf]).await.expect(204);
     assert!(got.header("set-cookie").contains("Max-Age=0"));
     browser.get(&hub, "persons").await.expect(401);
@@ -186,7 +189,9 @@ async fn a_changed_password_ends_all_other_sessions() {
     mine.get(&hub, "profile").await.expect(200);
     other.get(&hub, "profile").await.expect(401);
     hub.get(&bearer, "profile").await.expect(401);
-    hub.ask(&Who::Nobody, "POST", "auth/login", json!({"username": "nora", "password": PASSWORD})).await.expect(401);
+    hub.ask(&Who::Nobody, "POST", "auth/login", json!({"username": "nora", "password": PASSWORD}))
+        .await
+        .expect(401);
     hub.login("nora", "another one").await;
 }
 

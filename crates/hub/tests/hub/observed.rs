@@ -53,7 +53,9 @@ async fn a_new_account_starts_with_the_same_credentials_and_sensors() {
     let account = hub.account();
     let names = |list: Value| -> Vec<String> {
         let list = list["list"].as_array().unwrap().clone();
-        list.iter().map(|one| format!("{} {}", one["protocol"].as_str().unwrap(), one["name"].as_str().unwrap())).collect()
+        list.iter()
+            .map(|one| format!("{} {}", one["protocol"].as_str().unwrap(), one["name"].as_str().unwrap()))
+            .collect()
     };
     let credentials = hub.get(&admin, &format!("accounts/{account}/credentials")).await.json();
     assert_eq!(credentials["list"][0]["details"]["n_packets"], "3");
@@ -103,13 +105,15 @@ async fn a_bot_writes_entities_below_a_device() {
     let (bot, account) = (hub.bot("snmp"), hub.account());
     let entities = format!("accounts/{account}/entities");
     let parent = hub.get(&bot, &entities).await.json()["list"][0]["id"].clone();
-    let eth0 = json!({"name": "eth0", "entity_type": "interface", "parent": parent, "details": {"snmp_index": "2"}});
+    let eth0 =
+        json!({"name": "eth0", "entity_type": "interface", "parent": parent, "details": {"snmp_index": "2"}});
     let id = hub.ask(&bot, "POST", &entities, &eth0).await.expect(201).json()["id"].clone();
     let path = format!("{entities}/{id}");
     let got = hub.get(&bot, &path).await.json();
     assert_eq!((&got["parent"], &got["protocols"]), (&parent, &json!({})));
     assert_eq!(got.get("suggested_by"), None);
-    let renamed = json!({"name": "eth1", "entity_type": "interface", "parent": null, "details": {"snmp_index": "2"}});
+    let renamed =
+        json!({"name": "eth1", "entity_type": "interface", "parent": null, "details": {"snmp_index": "2"}});
     hub.ask(&bot, "PUT", &path, &renamed).await.expect(204);
     let got = hub.get(&bot, &path).await.json();
     assert_eq!((&got["name"], &got["parent"]), (&json!("eth1"), &parent));
@@ -138,15 +142,27 @@ async fn values_are_taken_and_refused_as_observed() {
     assert_eq!(got.text, expected);
     for (method, body, text) in [
         ("POST", "[]", r#"{"detail":"Missing data"}"#),
-        ("POST", r#"[{"p":"a","v":1,"t":5}]"#, r#"{"detail":"Parameter 't' shouldn't be specified with POST"}"#),
+        (
+            "POST",
+            r#"[{"p":"a","v":1,"t":5}]"#,
+            r#"{"detail":"Parameter 't' shouldn't be specified with POST"}"#,
+        ),
         ("PUT", r#"[{"p":"a","v":1}]"#, "there is no time 't'"),
         ("PUT", r#"{"p":"a"}"#, "a list was expected"),
         ("PUT", "", "a list was expected"),
         ("PUT", "no json", "a list was expected"),
         ("POST", r#"[{"p":"ok","v":1},{"p":"bad path!","v":1}]"#, "Invalid PathInputValue format: bad path!"),
-        ("POST", r#"[{"p":"ok","v":1},{"p":"ok","v":2}]"#, "value 1 of the list (ok): the same path and time"),
+        (
+            "POST",
+            r#"[{"p":"ok","v":1},{"p":"ok","v":2}]"#,
+            "value 1 of the list (ok): the same path and time",
+        ),
         ("PUT", r#"[{"p":"ok","v":1,"t":1},{"p":"ok","v":2,"t":"1.0"}]"#, "the same path and time"),
-        ("POST", r#"[{"p":"ok","v":1},{"p":"b","v":null}]"#, "value 1 of the list (b): the value 'v' is null"),
+        (
+            "POST",
+            r#"[{"p":"ok","v":1},{"p":"b","v":null}]"#,
+            "value 1 of the list (b): the value 'v' is null",
+        ),
         ("POST", r#"[{"p":"ok","v":1},{"p":"b","v":"nan"}]"#, "not a number"),
         ("POST", r#"[{"p":"ok","v":1},{"p":"system.x","v":1}]"#, "system."),
     ] {

@@ -34,7 +34,12 @@ async fn people_are_created_changed_and_deleted() {
     let me = hub.get(&admin, "profile").await.json()["user_id"].clone();
     let got = hub.ask(&admin, "DELETE", &format!("persons/{me}"), "").await.expect(403);
     assert!(got.text.contains("Can't delete yourself"));
-    for (key, wrong) in [("email", json!("nobody")), ("name", json!("")), ("password", json!("short")), ("username", json!(5))] {
+    for (key, wrong) in [
+        ("email", json!("nobody")),
+        ("name", json!("")),
+        ("password", json!("short")),
+        ("username", json!(5)),
+    ] {
         let mut new = new.clone();
         new[key] = wrong;
         hub.ask(&admin, "POST", "persons", &new).await.expect(400);
@@ -50,7 +55,13 @@ async fn nobody_grants_what_they_do_not_have_or_to_themself() {
     let got = hub.ask(&admin, "POST", &format!("persons/{me}/permissions"), &grant).await.expect(403);
     assert!(got.text.contains("to yourself"));
     let (nora, who) = hub
-        .person("nora", &[json!({"resource_prefix": "accounts/123", "methods": ["GET", "POST"]}), json!({"resource_prefix": "persons", "methods": null})])
+        .person(
+            "nora",
+            &[
+                json!({"resource_prefix": "accounts/123", "methods": ["GET", "POST"]}),
+                json!({"resource_prefix": "persons", "methods": null}),
+            ],
+        )
         .await;
     let (otto, _) = hub.person("otto", &[]).await;
     let path = format!("persons/{otto}/permissions");
@@ -61,12 +72,23 @@ async fn nobody_grants_what_they_do_not_have_or_to_themself() {
         (json!("accounts/123"), json!(null)),
         (json!("accounts/123"), json!(["GET", "PUT"])),
     ] {
-        let got = hub.ask(&who, "POST", &path, json!({"resource_prefix": prefix, "methods": methods})).await.expect(403);
+        let got = hub
+            .ask(&who, "POST", &path, json!({"resource_prefix": prefix, "methods": methods}))
+            .await
+            .expect(403);
         assert_eq!(got.text, r#"{"detail":"Can't grant permission you don't have"}"#);
     }
-    let id = hub.ask(&who, "POST", &path, json!({"resource_prefix": "accounts/123/values", "methods": ["GET"]})).await.expect(201).json()["id"].clone();
+    let id = hub
+        .ask(&who, "POST", &path, json!({"resource_prefix": "accounts/123/values", "methods": ["GET"]}))
+        .await
+        .expect(201)
+        .json()["id"]
+        .clone();
     let list = hub.get(&who, &path).await.json();
-    assert_eq!(list["list"], json!([{"id": id, "resource_prefix": "accounts/123/values", "methods": ["GET"]}]));
+    assert_eq!(
+        list["list"],
+        json!([{"id": id, "resource_prefix": "accounts/123/values", "methods": ["GET"]}])
+    );
     // Nor does anybody take what they do not have, or their own.
     let own = hub.get(&admin, &format!("persons/{nora}/permissions")).await.json()["list"][0]["id"].clone();
     hub.ask(&who, "DELETE", &format!("persons/{nora}/permissions/{own}"), "").await.expect(403);
@@ -169,11 +191,17 @@ async fn nobody_gets_the_token_of_a_bot_that_may_more_than_they() {
     let account = hub.account();
     let grant = json!({"resource_prefix": format!("accounts/{account}"), "methods": null});
     let (_, owner) = hub.person("owner", &[grant]).await;
-    let bot = hub.ask(&owner, "POST", &format!("accounts/{account}/bots"), r#"{"name":"b"}"#).await.expect(201).json();
+    let bot = hub
+        .ask(&owner, "POST", &format!("accounts/{account}/bots"), r#"{"name":"b"}"#)
+        .await
+        .expect(201)
+        .json();
     let path = format!("accounts/{account}/bots/{}/token", bot["id"]);
     hub.ask(&owner, "POST", &path, "").await.expect(200);
     let more = json!({"resource_prefix": "persons", "methods": ["GET"]});
-    hub.ask(&admin, "POST", &format!("accounts/{account}/bots/{}/permissions", bot["id"]), more).await.expect(201);
+    hub.ask(&admin, "POST", &format!("accounts/{account}/bots/{}/permissions", bot["id"]), more)
+        .await
+        .expect(201);
     let got = hub.ask(&owner, "POST", &path, "").await.expect(403);
     assert!(got.text.contains("Not enough permissions"), "{}", got.text);
     let reader = json!({"resource_prefix": format!("accounts/{account}"), "methods": ["GET"]});
@@ -213,7 +241,10 @@ async fn everybody_sees_the_accounts_that_they_may_see() {
     };
     let (nora, who) = hub.person("nora", &[]).await;
     assert_eq!(ids(&who).await, [0; 0]);
-    let other = hub.ask(&admin, "POST", "admin/accounts", r#"{"name":"Another"}"#).await.expect(201).json()["id"].as_i64().unwrap();
+    let other =
+        hub.ask(&admin, "POST", "admin/accounts", r#"{"name":"Another"}"#).await.expect(201).json()["id"]
+            .as_i64()
+            .unwrap();
     // By name.
     assert_eq!(ids(&admin).await, [other, hub.account()]);
     let grant = json!({"resource_prefix": format!("accounts/{other}/values"), "methods": ["GET"]});

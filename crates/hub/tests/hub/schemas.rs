@@ -36,7 +36,9 @@ fn broken(document: &Value, schema: &Value, value: &Value, at: &str) -> Option<S
         return Some(format!("{at}: {value} is too small"));
     }
     if let Some(list) = value.as_array() {
-        for (bound, holds) in [("minItems", |a, b| a >= b), ("maxItems", |a, b| a <= b)] as [(&str, fn(u64, u64) -> bool); 2] {
+        for (bound, holds) in
+            [("minItems", |a, b| a >= b), ("maxItems", |a, b| a <= b)] as [(&str, fn(u64, u64) -> bool); 2]
+        {
             if schema[bound].as_u64().is_some_and(|bound| !holds(list.len() as u64, bound)) {
                 return Some(format!("{at}: {} items", list.len()));
             }
@@ -102,7 +104,8 @@ async fn the_description_and_the_answers_agree() {
     hub.ask(&snmp, "POST", &at("entities"), found).await.expect(201);
     let problem = json!({"list": [{"account": account, "entity": 1, "protocol": "snmp", "since": 1.5, "error": "no answer"}]});
     hub.ask(&snmp, "PUT", "profile/problems", problem).await.expect(204);
-    let path = hub.get(&admin, &at("paths?filter=entity.*")).await.json()["paths"]["entity.*"][0]["id"].clone();
+    let path =
+        hub.get(&admin, &at("paths?filter=entity.*")).await.json()["paths"]["entity.*"][0]["id"].clone();
     let ping_id = hub.local("ping").id;
     let grant = r#"{"resource_prefix":"accounts/1","methods":["GET","PUT"]}"#;
     let person = r#"{"username":"nora","password":"long enough","name":"Nora","email":"nora@example.org"}"#;
@@ -111,7 +114,13 @@ async fn the_description_and_the_answers_agree() {
 
     let asked: Vec<(&Who, &str, String, String, &str)> = vec![
         (&Who::Nobody, "GET", "status/info".into(), "".into(), "status/info"),
-        (&Who::Nobody, "POST", "auth/login".into(), r#"{"username":"nora","password":"long enough"}"#.into(), "auth/login"),
+        (
+            &Who::Nobody,
+            "POST",
+            "auth/login".into(),
+            r#"{"username":"nora","password":"long enough"}"#.into(),
+            "auth/login",
+        ),
         (&admin, "POST", "auth/refresh".into(), "".into(), "auth/refresh"),
         (&admin, "GET", "profile".into(), "".into(), "profile"),
         (&ping, "GET", "profile".into(), "".into(), "profile"),
@@ -123,11 +132,35 @@ async fn the_description_and_the_answers_agree() {
         (&ping, "GET", at("overview"), "".into(), "accounts/{account}/overview"),
         (&ping, "GET", at("problems"), "".into(), "accounts/{account}/problems"),
         (&ping, "GET", at("bots"), "".into(), "accounts/{account}/bots"),
-        (&admin, "POST", at("bots"), r#"{"name":"b","protocol":"ping","config":"{\"a\":1}"}"#.into(), "accounts/{account}/bots"),
+        (
+            &admin,
+            "POST",
+            at("bots"),
+            r#"{"name":"b","protocol":"ping","config":"{\"a\":1}"}"#.into(),
+            "accounts/{account}/bots",
+        ),
         (&admin, "GET", at(&format!("bots/{ping_id}")), "".into(), "accounts/{account}/bots/{bot}"),
-        (&admin, "GET", at(&format!("bots/{ping_id}/token")), "".into(), "accounts/{account}/bots/{bot}/token"),
-        (&admin, "GET", at(&format!("bots/{ping_id}/permissions")), "".into(), "accounts/{account}/bots/{bot}/permissions"),
-        (&admin, "POST", at(&format!("bots/{ping_id}/permissions")), grant.into(), "accounts/{account}/bots/{bot}/permissions"),
+        (
+            &admin,
+            "GET",
+            at(&format!("bots/{ping_id}/token")),
+            "".into(),
+            "accounts/{account}/bots/{bot}/token",
+        ),
+        (
+            &admin,
+            "GET",
+            at(&format!("bots/{ping_id}/permissions")),
+            "".into(),
+            "accounts/{account}/bots/{bot}/permissions",
+        ),
+        (
+            &admin,
+            "POST",
+            at(&format!("bots/{ping_id}/permissions")),
+            grant.into(),
+            "accounts/{account}/bots/{bot}/permissions",
+        ),
         (&ping, "GET", at("entities"), "".into(), "accounts/{account}/entities"),
         (&ping, "GET", at("entities/1"), "".into(), "accounts/{account}/entities/{entity}"),
         (&ping, "GET", at("credentials"), "".into(), "accounts/{account}/credentials"),
@@ -135,9 +168,27 @@ async fn the_description_and_the_answers_agree() {
         (&admin, "GET", at("credentials/2"), "".into(), "accounts/{account}/credentials/{credential}"),
         (&ping, "GET", at("sensors"), "".into(), "accounts/{account}/sensors"),
         (&ping, "GET", at("sensors/1"), "".into(), "accounts/{account}/sensors/{sensor}"),
-        (&ping, "GET", at("values/entity.1.ping.success?limit=1"), "".into(), "accounts/{account}/values/{path}"),
-        (&admin, "POST", at("getvalues"), r#"{"p":"entity.1.ping.success,x"}"#.into(), "accounts/{account}/getvalues"),
-        (&admin, "POST", at("getaggrvalues"), r#"{"p":"entity.1.ping.success","a":0}"#.into(), "accounts/{account}/getaggrvalues"),
+        (
+            &ping,
+            "GET",
+            at("values/entity.1.ping.success?limit=1"),
+            "".into(),
+            "accounts/{account}/values/{path}",
+        ),
+        (
+            &admin,
+            "POST",
+            at("getvalues"),
+            r#"{"p":"entity.1.ping.success,x"}"#.into(),
+            "accounts/{account}/getvalues",
+        ),
+        (
+            &admin,
+            "POST",
+            at("getaggrvalues"),
+            r#"{"p":"entity.1.ping.success","a":0}"#.into(),
+            "accounts/{account}/getaggrvalues",
+        ),
         (&ping, "GET", at("topvalues?f=*"), "".into(), "accounts/{account}/topvalues"),
         (&ping, "GET", at("last?f=*"), "".into(), "accounts/{account}/last"),
         (&ping, "GET", at("paths?filter=*"), "".into(), "accounts/{account}/paths"),

@@ -18,7 +18,11 @@ async fn the_page_is_served_with_a_strict_policy_and_kept_by_the_browser() {
     let got = hub.send(page("x")).await.expect(200);
     assert!(got.header("content-type").starts_with("text/html"));
     assert!(got.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'"));
-    for (name, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")] {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+    ] {
         assert_eq!(got.header(name), value);
     }
     hub.send(page(got.header("etag"))).await.expect(304);
@@ -34,22 +38,32 @@ async fn the_head_of_everything_that_can_be_read_is_told() {
     let bot = hub.bot("ping");
     let whole = hub.get(&bot, "profile").await.expect(200);
     let head = hub.ask(&bot, "HEAD", "profile", "").await.expect(200);
-    assert_eq!((head.text.as_str(), head.header("content-length")), ("", whole.text.len().to_string().as_str()));
+    assert_eq!(
+        (head.text.as_str(), head.header("content-length")),
+        ("", whole.text.len().to_string().as_str())
+    );
     hub.ask(&bot, "HEAD", "persons", "").await.expect(403);
 }
 
 #[tokio::test]
 async fn large_answers_are_compressed_for_who_takes_it() {
     let hub = Served::start().await;
-    let admin = hub.admin().await;
-    let path = format!("accounts/{}/sensors", hub.account());
-    let plain = hub.get(&admin, &path).await.expect(200);
-    assert!(plain.text.len() > 1_400);
-    // The client takes it without saying; what it shows is unpacked.
-    let raw = hub.send(hub.request("GET", &path, &admin).header("accept-encoding", "gzip")).await.expect(200);
-    assert_eq!(raw.header("content-encoding"), "gzip");
-    let raw = hub.send(hub.request("GET", &path, &admin).header("accept-encoding", "identity")).await.expect(200);
-    assert_eq!((raw.header("content-encoding"), &raw.text), ("", &plain.text));
+    // One that shows what came as it came.
+    let plain = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+    let ask = |coding: &str| plain.get(hub.url("openapi.json")).header("accept-encoding", coding.to_owned());
+    let bytes = ask("gzip").send().await.unwrap();
+    let headers = bytes.headers();
+    assert_eq!(
+        (&headers["content-encoding"], &headers["vary"]),
+        (&"gzip".parse().unwrap(), &"Accept-Encoding".parse().unwrap())
+    );
+    let packed = bytes.bytes().await.unwrap();
+    let whole = hub.send(ask("identity")).await.expect(200);
+    assert_eq!(whole.header("content-encoding"), "");
+    assert!(whole.text.len() > 10_000 && packed.len() < 10_000, "{} {}", whole.text.len(), packed.len());
+    // What is small is sent as it is.
+    let small = plain.get(hub.url("status/info")).header("accept-encoding", "gzip");
+    assert_eq!(hub.send(small).await.header("content-encoding"), "");
 }
 
 /// Sends bytes and reads until the other side closes.
@@ -73,7 +87,9 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
     let hub = Served::start().await;
     let token = &hub.local("ping").token;
     let account = hub.account();
-    let head = format!("PUT /api/accounts/{account}/values?b={token} HTTP/1.1\r\nhost: x\r\ncontent-length: 16777217\r\n\r\n");
+    let head = format!(
+        "PUT /api/accounts/{account}/values?b={token} HTTP/1.1\r\nhost: x\r\ncontent-length: 16777217\r\n\r\n"
+    );
     let got = raw(&hub, head.as_bytes());
     assert!(got.starts_with("HTTP/1.1 413"), "{got}");
     assert!(got.contains("larger than 16777216 bytes"), "{got}");
@@ -81,7 +97,8 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
     let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n";
     assert!(raw(&hub, head.as_bytes()).starts_with("HTTP/1.1 413"));
     // Nor does who may not.
-    let head = format!("PUT /api/accounts/{account}/values HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n");
+    let head =
+        format!("PUT /api/accounts/{account}/values HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n");
     assert!(raw(&hub, format!("{head}x").as_bytes()).starts_with("HTTP/1.1 401"));
 }
 
@@ -104,7 +121,11 @@ async fn a_body_in_pieces_is_cut_off_at_the_limit_and_a_compressed_one_not_taken
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_http_does_no_harm() {
     let hub = Served::start().await;
-    for bytes in [&b"\x16\x03\x01\x00\xa5\x01\x00"[..], b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x00\xa5\x01\x00"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n",
+    ] {
         let got = raw(&hub, bytes);
         assert!(got.is_empty() || got.starts_with("HTTP/1.1 400"), "{got}");
     }
@@ -136,7 +157,8 @@ async fn missing_tls_files_are_named() {
 async fn a_hub_answers_over_tls_and_its_cookies_stay_there() {
     let hub = Served::start().await;
     let directory = tempfile::tempdir().unwrap();
-    let files = TlsFiles { certificate: directory.path().join("cert.pem"), key: directory.path().join("key.pem") };
+    let files =
+        TlsFiles { certificate: directory.path().join("cert.pem"), key: directory.path().join("key.pem") };
     std::fs::write(&files.certificate, include_str!("tls/cert.pem")).unwrap();
     std::fs::write(&files.key, include_str!("tls/key.pem")).unwrap();
     let listening = hub.hub.listen("127.0.0.1:0".parse().unwrap(), Some(&files)).await.unwrap();
@@ -144,7 +166,8 @@ async fn a_hub_answers_over_tls_and_its_cookies_stay_there() {
     drop(client());
     let trusting = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build().unwrap();
     let body = json!({"username": "admin", "password": crate::support::PASSWORD}).to_string();
-    let got = hub.send(trusting.post(format!("{}/api/auth/login", listening.url())).body(body)).await.expect(200);
+    let got =
+        hub.send(trusting.post(format!("{}/api/auth/login", listening.url())).body(body)).await.expect(200);
     assert!(got.header("set-cookie").contains("; Secure"));
     assert!(got.header("strict-transport-security").contains("max-age"));
     // Who does not trust it does not get far, and who speaks no TLS neither.

@@ -16,7 +16,8 @@ async fn values_are_sorted_and_limited_and_say_where_they_go_on() {
     let hub = Served::start().await;
     let (bot, account) = (hub.bot("ping"), hub.account());
     let path = "test.sort.limit";
-    let points: Vec<_> = [160.0, 360.0, 560.0, 760.0].iter().map(|t| (path, 1_330_002_000.0 + t, *t)).collect();
+    let points: Vec<_> =
+        [160.0, 360.0, 560.0, 760.0].iter().map(|t| (path, 1_330_002_000.0 + t, *t)).collect();
     put(&hub, &bot, &points).await;
     let url = format!("accounts/{account}/values/{path}");
     let got = hub.get(&bot, &format!("{url}/?sort=desc&limit=2")).await.expect(200).json();
@@ -39,7 +40,9 @@ async fn encoded_dots_and_colons_in_paths_stay_as_they_are() {
     let hub = Served::start().await;
     let bot = hub.bot("ping");
     put(&hub, &bot, &[("a.10%2e0%2e0%2e1", 1_234_567_890.123_456, 111.22)]).await;
-    let got = hub.get(&bot, &format!("accounts/{}/values/a.10%252e0%252e0%252e1/?t0=1234567890", hub.account())).await;
+    let got = hub
+        .get(&bot, &format!("accounts/{}/values/a.10%252e0%252e0%252e1/?t0=1234567890", hub.account()))
+        .await;
     let expected = json!({"paths": {"a.10%2e0%2e0%2e1": {
         "next_data_point": null, "data": [{"t": 1_234_567_890.123_456, "v": 111.22}],
     }}});
@@ -50,9 +53,15 @@ async fn encoded_dots_and_colons_in_paths_stay_as_they_are() {
 async fn several_paths_are_read_at_once_each_from_its_own_time() {
     let hub = Served::start().await;
     let admin = hub.admin().await;
-    put(&hub, &admin, &[("a", 1_000_000_010.0, 1.0), ("a", 1_000_000_020.0, 2.0), ("b", 1_000_000_010.0, 3.0)]).await;
+    put(
+        &hub,
+        &admin,
+        &[("a", 1_000_000_010.0, 1.0), ("a", 1_000_000_020.0, 2.0), ("b", 1_000_000_010.0, 3.0)],
+    )
+    .await;
     let url = format!("accounts/{}/getvalues", hub.account());
-    let body = json!({"p": "a,b,c", "t0": "1000000015,1000000000,1000000000", "t1": 1_000_000_030, "a": "no"});
+    let body =
+        json!({"p": "a,b,c", "t0": "1000000015,1000000000,1000000000", "t1": 1_000_000_030, "a": "no"});
     let got = hub.ask(&admin, "POST", &url, body).await.expect(200).json();
     assert_eq!(got["paths"]["a"]["data"], json!([{"t": 1_000_000_020.0, "v": 2.0}]));
     assert_eq!(got["paths"]["b"]["data"], json!([{"t": 1_000_000_010.0, "v": 3.0}]));
@@ -89,7 +98,12 @@ async fn rollups_are_buckets_of_powers_of_three_hours_at_their_middle() {
             assert_eq!(data[0]["t"], f64::from(from) + f64::from(hours) * 1_800.0);
         }
     }
-    for wrong in [json!({"p": "r.u"}), json!({"p": "r.u", "a": 7}), json!({"p": "r.u", "a": "x"}), json!({"p": "r.u", "a": -1})] {
+    for wrong in [
+        json!({"p": "r.u"}),
+        json!({"p": "r.u", "a": 7}),
+        json!({"p": "r.u", "a": "x"}),
+        json!({"p": "r.u", "a": -1}),
+    ] {
         hub.ask(&admin, "POST", &url, wrong).await.expect(400);
     }
 }
@@ -102,14 +116,23 @@ async fn the_largest_values_of_the_newest_moment_are_found() {
     let names: Vec<String> = (0..10).map(|i| format!("aaa.bbb.1min.{i}")).collect();
     for t in 0..3 {
         for (i, name) in (0..).zip(&names) {
-            list.push((name.as_str(), 1_234_567_890.123 + f64::from(t) * 60.0, 550.3 * f64::from(i) + f64::from(t)));
+            list.push((
+                name.as_str(),
+                1_234_567_890.123 + f64::from(t) * 60.0,
+                550.3 * f64::from(i) + f64::from(t),
+            ));
         }
     }
     put(&hub, &bot, &list).await;
     let url = format!("accounts/{}/topvalues/", hub.account());
-    let got = hub.get(&bot, &format!("{url}?f=aaa.bbb.1min.*&n=3&t={}", 1_234_567_890.123 + 60.0)).await.expect(200).json();
+    let got = hub
+        .get(&bot, &format!("{url}?f=aaa.bbb.1min.*&n=3&t={}", 1_234_567_890.123 + 60.0))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(got["t"], 1_234_567_950.123);
-    let shown: Vec<_> = got["list"].as_array().unwrap().iter().map(|one| one["p"].as_str().unwrap()).collect();
+    let shown: Vec<_> =
+        got["list"].as_array().unwrap().iter().map(|one| one["p"].as_str().unwrap()).collect();
     assert_eq!(shown, ["aaa.bbb.1min.9", "aaa.bbb.1min.8", "aaa.bbb.1min.7"]);
     let total: f64 = (0..10).map(|i| 550.3 * f64::from(i) + 1.0).sum();
     assert!((got["total"].as_f64().unwrap() - total).abs() < 1e-6);
@@ -139,7 +162,8 @@ async fn paths_are_found_by_filters_and_by_what_is_being_typed() {
         hub.get(&admin, &format!("{url}?{wrong}")).await.expect(400);
     }
     for typed in ["t", "te", "test", "test.", "test.v"] {
-        let got = hub.get(&admin, &format!("{url}?filter={typed}&failover_trailing=true")).await.expect(200).json();
+        let got =
+            hub.get(&admin, &format!("{url}?filter={typed}&failover_trailing=true")).await.expect(200).json();
         assert_eq!(got["paths"], json!({}));
         assert_eq!(names(&got["paths_with_trailing"][typed]), [path], "{typed}");
     }
@@ -173,7 +197,12 @@ async fn a_path_is_renamed_and_deleted_with_its_values() {
 async fn the_newest_values_are_told_at_once() {
     let hub = Served::start().await;
     let bot = hub.bot("ping");
-    put(&hub, &bot, &[("a.x", 1_234_567_890.0, 1.0), ("a.x", 1_234_567_900.0, 2.0), ("a.y", 1_234_567_890.0, 3.0)]).await;
+    put(
+        &hub,
+        &bot,
+        &[("a.x", 1_234_567_890.0, 1.0), ("a.x", 1_234_567_900.0, 2.0), ("a.y", 1_234_567_890.0, 3.0)],
+    )
+    .await;
     let url = format!("accounts/{}/last", hub.account());
     let expected = json!({"list": [{"p": "a.x", "t": 1_234_567_900.0, "v": 2.0}, {"p": "a.y", "t": 1_234_567_890.0, "v": 3.0}]});
     assert_eq!(hub.get(&bot, &format!("{url}?f=a.*")).await.expect(200).json(), expected);
@@ -213,7 +242,8 @@ async fn a_hundred_thousand_points_are_one_answer() {
         let mut body = String::from("[");
         for i in 0..20_001 {
             let comma = if i == 0 { "" } else { "," };
-            write!(body, "{comma}{{\"p\":\"a\",\"v\":{i}.5,\"t\":{}}}", 1_500_000_000 + part * 20_001 + i).unwrap();
+            write!(body, "{comma}{{\"p\":\"a\",\"v\":{i}.5,\"t\":{}}}", 1_500_000_000 + part * 20_001 + i)
+                .unwrap();
         }
         body.push(']');
         hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), body).await.expect(204);

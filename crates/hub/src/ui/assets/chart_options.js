@@ -29,7 +29,7 @@ export function plotOptions(chart, width) {
   });
   return {
     width, height: chart.height, series, bands,
-    padding: [8, 6, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     scales: { x: { time: true, auto: false, range: () => group.preview ?? group.range.bounds() }, y: { range: (u, min, max) => verticalRange(chart, min, max) } },
     axes: [

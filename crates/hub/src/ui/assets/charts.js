@@ -16,6 +16,8 @@ import { clockSeconds, dateMinute, dateTime, value as formatValue } from './form
 /** Values that arrive redraw a chart this often at most. */
 const LIVE_PAUSE = 500;
 const RELOAD_PAUSE = 120;
+/** A range that goes on is read anew so often: roll-ups grow, and what has left the range is let go. */
+const STALE = 300000;
 /** A gap reaches to the next value of the same series, whatever the others have in between. */
 const EXPAND_NULLS = 2;
 let groups = 0;
@@ -32,7 +34,11 @@ export class ChartGroup extends EventTarget {
     this.isUsual = false;
     /** While it is dragged: bounds that are not the range yet. */
     this.preview = null;
-    this.reload = debounce(() => this.charts.forEach((chart) => chart.load()), RELOAD_PAUSE);
+    this.loaded = Date.now();
+    this.reload = debounce(() => {
+      this.loaded = Date.now();
+      this.charts.forEach((chart) => chart.load());
+    }, RELOAD_PAUSE);
     const redraw = () => this.charts.forEach((chart) => chart.rebuild());
     themeChanged.addEventListener('change', redraw, { signal });
     this.follow();
@@ -73,7 +79,10 @@ export class ChartGroup extends EventTarget {
     const [from, to] = this.range.bounds();
     const pause = Math.min(30, Math.max(1, (to - from) / 900)) * 1000;
     this.timer = setTimeout(() => {
-      if (this.range.live && !document.hidden) this.charts.forEach((chart) => chart.showRange());
+      if (this.range.live && !document.hidden) {
+        this.charts.forEach((chart) => chart.showRange());
+        if (Date.now() - this.loaded > STALE) this.reload();
+      }
       this.follow();
     }, pause);
   }

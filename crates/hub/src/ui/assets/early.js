@@ -3,5 +3,5 @@
   try {
     var choice = localStorage.getItem('grafolean.theme');
     if (choice === 'dark' || choice === 'light') document.documentElement.dataset.theme = choice;
-  } catch (error) { /* no storage: as the system says */ }
+  } catch { /* no storage: as the system says */ }
 })();

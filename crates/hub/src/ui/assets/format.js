@@ -3,26 +3,26 @@
 
 import { now } from './clock.js';
 
-const PREFIXES = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, ''], [1e-3, 'm'], [1e-6, 'µ'], [1e-9, 'n']];
+const PREFIXES = [[1e15, 'P'], [1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, '']];
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86400;
 
 /** Three significant digits, without trailing zeros. */
-function digits(value) {
-  const size = Math.abs(value);
+function digits(v) {
+  const size = Math.abs(v);
   if (size === 0) return '0';
-  if (size >= 100) return value.toFixed(0);
-  return String(Number(value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3)));
+  if (size >= 100) return v.toFixed(0);
+  return String(Number(v.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3)));
 }
 
-/** With an SI prefix: `12.3 k`, `4 µ`. */
-function scaled(value, unit, smallest = 1) {
-  const size = Math.abs(value);
+/** With an SI prefix: `12.3 kb/s`. */
+function scaled(v, unit) {
+  const size = Math.abs(v);
   if (size === 0) return unit ? `0 ${unit}` : '0';
-  const found = PREFIXES.find(([factor]) => size >= factor * 0.9995) ?? PREFIXES.at(-1);
-  const [factor, prefix] = found[0] < smallest ? [smallest, PREFIXES.find(([f]) => f === smallest)[1]] : found;
-  const text = digits(value / factor);
+  // Nobody says millibits: what is smaller than one is written out.
+  const [factor, prefix] = PREFIXES.find(([one]) => size >= one * 0.9995) ?? PREFIXES.at(-1);
+  const text = digits(v / factor);
   return prefix || unit ? `${text} ${prefix}${unit}` : text;
 }
 
@@ -38,9 +38,15 @@ export function value(v, unit = '') {
     case 'bit/s': return scaled(v, 'b/s');
     case 'B/s': return scaled(v, 'B/s');
     case 'B': return scaled(v, 'B');
-    case '': return Math.abs(v) >= 1e-2 || v === 0 ? scaled(v, '') : v.toExponential(2).replace('e-', ' × 10^-');
+    case '': return Math.abs(v) >= 1e-2 || v === 0 ? scaled(v, '') : tiny(v);
     default: return `${digitsOrScaled(v)} ${unit}`;
   }
+}
+
+/** 4.2 × 10⁻⁵ */
+function tiny(v) {
+  const [mantissa, exponent] = v.toExponential(1).split('e-');
+  return `${mantissa} × 10⁻${[...exponent].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[digit]).join('')}`;
 }
 
 const digitsOrScaled = (v) => (Math.abs(v) >= 1e4 ? scaled(v, '') : digits(v));

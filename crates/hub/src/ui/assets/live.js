@@ -76,10 +76,12 @@ function wanted() {
 }
 
 function connect() {
-  if (!session.person || !listeners.size) return close();
-  if (away) return undefined;
+  if (!session.person || !listeners.size) {
+    close();
+    return;
+  }
   const address = wanted();
-  if (source && address === connected) return;
+  if (away || (source && address === connected)) return;
   source?.close();
   connected = address;
   setState('connecting');
@@ -114,7 +116,6 @@ function connect() {
     setState('connecting');
     retry();
   };
-  return undefined;
 }
 
 function concerns(listener, topic) {

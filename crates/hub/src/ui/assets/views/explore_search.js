@@ -64,6 +64,8 @@ export class PathSearch {
     const { paths } = this;
     fill(this.status, paths.length ? `${more ? 'the first ' : ''}${paths.length} ${paths.length === 1 ? 'path' : 'paths'}${more ? ': search for more of it to see less' : ''}` : 'Nothing found. A part of a name is enough for devices; of a path, a whole segment or its beginning.');
     this.boxes = new Map();
+    const rest = paths.filter((path) => !this.chosen.has(path));
+    if (!more && rest.length > 1 && rest.length + this.chosen.size <= this.most) this.status.append(' ', h('button.as-link', { type: 'button', onclick: () => rest.forEach((path) => this.onToggle(path, true)) }, 'Show all of them'));
     fill(this.list, paths.map((path) => {
       const box = h('input', { type: 'checkbox', checked: this.chosen.has(path), onchange: () => { if (!this.onToggle(path, box.checked)) box.checked = false; } });
       this.boxes.set(path, box);
