@@ -43,3 +43,5 @@ pub use http::tls::{TlsError, TlsFiles};
 pub use hub::{Hub, HubOptions, Listening};
 pub use people::{BotInfo, NewUser, UserInfo};
 pub use store::OpenError;
+#[doc(hidden)]
+pub use store::benching;

@@ -103,7 +103,7 @@ impl Hub {
     ///
     /// When the database cannot be read.
     pub async fn users(&self) -> Result<Vec<UserInfo>, HubError> {
-        let persons = self.shared.store.read(|c| users::persons(c)).await?;
+        let persons = self.shared.store.read(users::persons).await?;
         let everything = Grant::new(None, None);
         let info = |person: users::Person| {
             let user = self.shared.directory.user(person.user_id);

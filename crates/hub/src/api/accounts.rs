@@ -13,7 +13,7 @@ const MOST_DAYS: i64 = 36_500;
 
 /// The accounts that the caller may see.
 pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
-    let mut list = cx.hub.store.read(|c| accounts::list(c)).await?;
+    let mut list = cx.hub.store.read(accounts::list).await?;
     let user = cx.user()?;
     // Also who may see only something within an account sees that there is one.
     let is_within = |id: i64| {

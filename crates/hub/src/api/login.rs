@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{cx::Cx, input::Object, persons};
 use crate::{
     auth::{
-        Grant, Kind,
+        Grant,
         jwt::REFRESHABLE,
         passwords::{LONGEST, PasswordError},
         who,
@@ -123,8 +123,8 @@ pub(crate) async fn first(cx: &Cx) -> Result<Answer, Refusal> {
         return Err(initialized());
     }
     let mut input = Object::parse(&cx.body.bytes)?;
-    let setup = input.optional_name("setup")?;
-    if !setup.is_some_and(|token| cx.hub.is_setup_token(&token)) {
+    let setup = input.take("setup");
+    if !setup.as_ref().and_then(serde_json::Value::as_str).is_some_and(|token| cx.hub.is_setup_token(token)) {
         return Err(Refusal::forbidden(
             "the setup link is wrong or has been replaced; the hub prints a new one when it starts",
         ));
@@ -145,9 +145,4 @@ pub(crate) async fn first(cx: &Cx) -> Result<Answer, Refusal> {
     cx.hub.feed.changed("persons", Some(id));
     cx.hub.feed.changed("status/info", None);
     begin(cx, id, StatusCode::CREATED, Some(id)).await
-}
-
-/// Whether this is a person: bots have no password and no session.
-pub(crate) fn is_person(kind: &Kind) -> bool {
-    *kind == Kind::Person
 }

@@ -18,7 +18,7 @@ fn no_such() -> Refusal {
 }
 
 pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
-    let list = cx.hub.store.read(|c| users::persons(c)).await?;
+    let list = cx.hub.store.read(users::persons).await?;
     Ok(Answer::ok(&json!({ "list": list })))
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn noted(path: &str, time: i64, value: f64) -> Option<Noted> {
 struct Minutes {
     /// The minute of the last figure.
     newest: i64,
-    /// Sums; no number where there is none.
+    /// Sums; meaningless where nothing was counted.
     sums: [f32; MINUTES],
     counts: [u16; MINUTES],
 }
@@ -115,15 +115,15 @@ impl Minutes {
     }
 
     /// Of the minutes up to and with `now`, oldest first; the mean, or the sum where parts were added up.
-    fn figures(&self, now: i64, mean: bool) -> [Option<f64>; MINUTES] {
+    fn figures(&self, now: i64, mean: bool) -> [Option<f32>; MINUTES] {
         let mut figures = [None; MINUTES];
         for (place, figure) in (0_i64..).zip(&mut figures) {
             let minute = now - (MINUTES as i64 - 1 - place);
             let back = usize::try_from(self.newest.saturating_sub(minute)).ok();
             let Some(place) = back.and_then(|back| (MINUTES - 1).checked_sub(back)) else { continue };
             if self.counts[place] > 0 {
-                let sum = f64::from(self.sums[place]);
-                *figure = Some(if mean { sum / f64::from(self.counts[place]) } else { sum });
+                let sum = self.sums[place];
+                *figure = Some(if mean { sum / f32::from(self.counts[place]) } else { sum });
             }
         }
         figures
@@ -154,8 +154,8 @@ struct Pulse {
 /// Traffic as it is shown: bits a second.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shown {
-    pub(crate) now: Option<f64>,
-    pub(crate) minutes: [Option<f64>; MINUTES],
+    pub(crate) now: Option<f32>,
+    pub(crate) minutes: [Option<f32>; MINUTES],
 }
 
 /// A device as it is shown.
@@ -163,7 +163,7 @@ pub(crate) struct Shown {
 pub(crate) struct Vital {
     pub(crate) success: Option<(i64, f64)>,
     pub(crate) rtt: Option<f64>,
-    pub(crate) rtts: Option<[Option<f64>; MINUTES]>,
+    pub(crate) rtts: Option<[Option<f32>; MINUTES]>,
     pub(crate) seen: Option<i64>,
     pub(crate) inward: Option<Shown>,
     pub(crate) outward: Option<Shown>,

@@ -96,7 +96,7 @@ impl Shared {
     /// To be called when a change of users or permissions is committed, and before it is answered.
     pub(crate) async fn reload_users(&self) -> Result<(), StoreError> {
         let _reading = self.directory.reading.lock().await;
-        let users = self.store.read(|c| users::all(c)).await?;
+        let users = self.store.read(users::all).await?;
         self.directory.replace(users);
         Ok(())
     }

@@ -17,10 +17,11 @@ const LOCK_NAME: &str = "hub.lock";
 const APPLICATION_ID: i32 = 0x4772_4862;
 /// Chunks of values fill a quarter of a page at most, so that none needs a page of its own.
 const PAGE_BYTES: u32 = 8_192;
-/// 64 MB of log before it is moved into the file: pages that change again meanwhile are moved once.
-const CHECKPOINT_PAGES: u32 = 8_192;
+/// 16 MB of log before it is moved into the file: more would change again meanwhile and be moved once, but writers wait
+/// for it.
+const CHECKPOINT_PAGES: u32 = 2_048;
 /// What stays of the log after that.
-const LOG_BYTES_KEPT: u32 = 96 << 20;
+const LOG_BYTES_KEPT: u32 = 64 << 20;
 /// The writer's page cache, in KiB.
 const WRITER_CACHE_KIB: i32 = 16_384;
 /// A reader's page cache, in KiB.

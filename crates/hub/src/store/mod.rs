@@ -8,6 +8,8 @@
 //! What [`Store::write`] has answered survives `kill -9` and a power cut.
 
 pub(crate) mod accounts;
+#[doc(hidden)]
+pub mod benching;
 pub(crate) mod entities;
 mod error;
 mod file;
@@ -59,7 +61,10 @@ impl Store {
         let lock = file::take_directory(directory)?;
         let file = file::path_in(directory);
         let db = file::open(&file)?;
-        let damaged = |error: StoreError| OpenError::Damaged { file: file.clone(), what: error.to_string() };
+        let damaged = |error| {
+            let what = if let StoreError::Damaged(what) = error { what } else { error.to_string() };
+            OpenError::Damaged { file: file.clone(), what }
+        };
         let engine = Engine::open(&db, clock, limits).map_err(damaged)?;
         let shared = engine.shared();
         let not_writable = |source| OpenError::NotWritable { path: directory.to_owned(), source };

@@ -18,8 +18,10 @@ use super::error::StoreError;
 use super::file::DirLock;
 use super::values::Engine;
 
-/// Changes that may wait; who brings more waits before.
-const QUEUE: usize = 1_024;
+/// What may wait in the queue, weighed: a list of values weighs as many as it has. Who brings more waits before.
+const QUEUE: u32 = 512 * 1_024;
+/// What a change weighs at least.
+const CHANGE: u32 = 512;
 /// Changes in one commit: more would let the first wait for long.
 const GROUP: usize = 256;
 /// How often background work is looked for when nothing is written.
@@ -29,6 +31,10 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(super) trait Job: Send {
     /// Changes the database, inside a savepoint.
     fn run(&mut self, db: &Connection, engine: &mut Engine) -> Result<(), StoreError>;
+    /// How much room it takes in the queue: as much as so many values.
+    fn weight(&self) -> usize {
+        0
+    }
     /// Tells who asked, after the commit.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>, engine: &mut Engine);
 }
@@ -60,13 +66,15 @@ impl Writer {
         let (queue, commands) = channel();
         let work = move || Thread { db, engine, _lock: lock }.run(&commands);
         let thread = std::thread::Builder::new().name("hub-store".to_owned()).spawn(work)?;
-        let room = Arc::new(Semaphore::new(QUEUE));
+        let room = Arc::new(Semaphore::new(QUEUE as usize));
         Ok(Arc::new(Self { queue, room, thread: Mutex::new(Some(thread)) }))
     }
 
     /// Lines a change up; waits for room, not for the change.
     pub(super) async fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        let permit = Arc::clone(&self.room).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let weight = u32::try_from(job.weight()).unwrap_or(QUEUE).clamp(CHANGE, QUEUE);
+        let room = Arc::clone(&self.room).acquire_many_owned(weight);
+        let permit = room.await.map_err(|_| StoreError::Closed)?;
         self.queue.send(Command::Change(job, permit)).map_err(|_| StoreError::Closed)
     }
 
@@ -198,7 +206,8 @@ impl Thread {
         }
         // Those that wait for room may come while these hear of their outcome.
         drop(permits);
-        outcomes.resize_with(jobs.len(), || Err(StoreError::Closed));
+        // Those that did not run share the fate of the others.
+        outcomes.resize_with(jobs.len(), || Ok(()));
         for (job, outcome) in jobs.into_iter().zip(outcomes) {
             let outcome = match &whole {
                 Ok(()) => outcome,

@@ -425,7 +425,7 @@ mod tests {
         ] {
             assert_eq!(micros(text.as_bytes()), Some(expected), "{text}");
         }
-        for text in ["", ".", "1.", ".5x", "-1", "10000000000", "nan", "inf", "1e300", "x", "1_0", "0x10", "1 2"] {
+        for text in ["", ".", "1.x", ".5x", "-1", "10000000000", "nan", "inf", "1e300", "x", "1_0", "0x10", "1 2"] {
             assert_eq!(micros(text.as_bytes()), None, "{text}");
         }
     }

@@ -123,7 +123,7 @@ fn paths_of<'a>(args: &'a Args<'_>) -> Result<Cow<'a, str>, Refusal> {
 
 pub(crate) async fn get_many(cx: &Cx) -> Result<Answer, Refusal> {
     let args = Args::of(cx)?;
-    raw(cx, Wanted::of(&*paths_of(&args)?, &args, cx.now())?).await
+    raw(cx, Wanted::of(&paths_of(&args)?, &args, cx.now())?).await
 }
 
 async fn raw(cx: &Cx, wanted: Wanted) -> Result<Answer, Refusal> {

@@ -87,6 +87,10 @@ impl Put {
 }
 
 impl Job for Put {
+    fn weight(&self) -> usize {
+        self.points.len()
+    }
+
     fn run(&mut self, db: &Connection, engine: &mut Engine) -> Result<(), StoreError> {
         if !engine.has_room() {
             return Err(StoreError::Busy);

@@ -1,0 +1,172 @@
+//! Connections, limits, headers, TLS.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use grafolean_hub::{Hub, HubError, HubOptions, TlsFiles};
+use serde_json::json;
+
+use crate::support::{Served, Who, client};
+
+#[tokio::test]
+async fn the_page_is_served_with_a_strict_policy_and_kept_by_the_browser() {
+    let hub = Served::start().await;
+    let page = |etag: &str| client().get(hub.listening.url()).header("if-none-match", etag.to_owned());
+    let got = hub.send(page("x")).await.expect(200);
+    assert!(got.header("content-type").starts_with("text/html"));
+    assert!(got.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'"));
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+    ] {
+        assert_eq!(got.header(name), value);
+    }
+    hub.send(page(got.header("etag"))).await.expect(304);
+    hub.send(client().get(format!("{}/nothing", hub.listening.url()))).await.expect(404);
+    hub.send(client().get(format!("{}/..%2f..%2fCargo.toml", hub.listening.url()))).await.expect(404);
+    let got = hub.get(&Who::Nobody, "status/info").await;
+    assert_eq!((got.header("x-content-type-options"), got.header("cache-control")), ("nosniff", "no-store"));
+}
+
+#[tokio::test]
+async fn the_head_of_everything_that_can_be_read_is_told() {
+    let hub = Served::start().await;
+    let bot = hub.bot("ping");
+    let whole = hub.get(&bot, "profile").await.expect(200);
+    let head = hub.ask(&bot, "HEAD", "profile", "").await.expect(200);
+    assert_eq!(
+        (head.text.as_str(), head.header("content-length")),
+        ("", whole.text.len().to_string().as_str())
+    );
+    hub.ask(&bot, "HEAD", "persons", "").await.expect(403);
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_for_who_takes_it() {
+    let hub = Served::start().await;
+    let ask = |coding: &str| {
+        hub.request("GET", "openapi.json", &Who::Nobody).header("accept-encoding", coding.to_owned())
+    };
+    let packed = hub.send(ask("gzip")).await.expect(200);
+    assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("gzip", "Accept-Encoding"));
+    let plain = hub.send(ask("identity")).await.expect(200);
+    assert_eq!(plain.header("content-encoding"), "");
+    assert!(plain.text.len() > 10_000 && packed.header("content-length").parse::<usize>().unwrap() < 10_000);
+    // What is small is sent as it is.
+    let small = hub.request("GET", "status/info", &Who::Nobody).header("accept-encoding", "gzip");
+    assert_eq!(hub.send(small).await.header("content-encoding"), "");
+}
+
+/// Sends bytes and reads until the other side closes.
+fn raw(hub: &Served, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(hub.listening.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut got = Vec::new();
+    let mut buffer = [0; 4_096];
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        got.extend_from_slice(&buffer[..count]);
+        if got.ends_with(b"}") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&got).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
+    let hub = Served::start().await;
+    let token = &hub.local("ping").token;
+    let account = hub.account();
+    let head = format!(
+        "PUT /api/accounts/{account}/values?b={token} HTTP/1.1\r\nhost: x\r\ncontent-length: 16777217\r\n\r\n"
+    );
+    let got = raw(&hub, head.as_bytes());
+    assert!(got.starts_with("HTTP/1.1 413"), "{got}");
+    assert!(got.contains("larger than 16777216 bytes"), "{got}");
+    // Nobody makes us read much by asking for something small.
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n";
+    assert!(raw(&hub, head.as_bytes()).starts_with("HTTP/1.1 413"));
+    // Nor does who may not.
+    let head =
+        format!("PUT /api/accounts/{account}/values HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n");
+    assert!(raw(&hub, format!("{head}x").as_bytes()).starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_in_pieces_is_cut_off_at_the_limit_and_a_compressed_one_not_taken() {
+    let hub = Served::start().await;
+    let bot = hub.bot("ping");
+    let path = format!("accounts/{}/values", hub.account());
+    let piece = vec![b' '; 1 << 20];
+    let body = reqwest::Body::from([&b"["[..], &piece.repeat(17)].concat());
+    let got = hub.request("PUT", &path, &bot).header("transfer-encoding", "chunked").body(body).send().await;
+    // The answer may be lost when the client is still sending; it must not be taken, in any case.
+    if let Ok(got) = got {
+        assert_eq!(got.status(), 413);
+    }
+    let got = hub.send(hub.request("PUT", &path, &bot).header("content-encoding", "gzip").body("x")).await;
+    assert_eq!(got.status, 415);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_http_does_no_harm() {
+    let hub = Served::start().await;
+    for bytes in [
+        &b"\x16\x03\x01\x00\xa5\x01\x00"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n",
+    ] {
+        let got = raw(&hub, bytes);
+        assert!(got.is_empty() || got.starts_with("HTTP/1.1 400"), "{got}");
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(100_000));
+    let got = raw(&hub, long.as_bytes());
+    assert!(got.starts_with("HTTP/1.1 4") || got.is_empty(), "{got}");
+    hub.get(&Who::Nobody, "status/info").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_port_in_use_and_a_directory_in_use_are_told_in_one_line() {
+    let hub = Served::start().await;
+    let error = hub.hub.listen(hub.listening.address(), None).await.unwrap_err().to_string();
+    assert!(error.contains("another program has this port") && error.lines().count() == 1, "{error}");
+    let error = Hub::open(HubOptions::new(hub.directory.path())).await.unwrap_err();
+    assert!(matches!(error, HubError::Open(_)));
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+}
+
+#[tokio::test]
+async fn missing_tls_files_are_named() {
+    let hub = Served::start().await;
+    let files = TlsFiles { certificate: "/nowhere/cert.pem".into(), key: "/nowhere/key.pem".into() };
+    let error = hub.hub.listen("127.0.0.1:0".parse().unwrap(), Some(&files)).await.unwrap_err();
+    assert!(error.to_string().contains("/nowhere/cert.pem"), "{error}");
+}
+
+#[tokio::test]
+async fn a_hub_answers_over_tls_and_its_cookies_stay_there() {
+    let hub = Served::start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let files =
+        TlsFiles { certificate: directory.path().join("cert.pem"), key: directory.path().join("key.pem") };
+    std::fs::write(&files.certificate, include_str!("tls/cert.pem")).unwrap();
+    std::fs::write(&files.key, include_str!("tls/key.pem")).unwrap();
+    let listening = hub.hub.listen("127.0.0.1:0".parse().unwrap(), Some(&files)).await.unwrap();
+    assert!(listening.url().starts_with("https://127.0.0.1:"));
+    drop(client());
+    let trusting = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build().unwrap();
+    let body = json!({"username": "admin", "password": crate::support::PASSWORD}).to_string();
+    let got =
+        hub.send(trusting.post(format!("{}/api/auth/login", listening.url())).body(body)).await.expect(200);
+    assert!(got.header("set-cookie").contains("; Secure"));
+    assert!(got.header("strict-transport-security").contains("max-age"));
+    // Who does not trust it does not get far, and who speaks no TLS neither.
+    assert!(client().get(listening.url()).send().await.is_err());
+    assert!(client().get(listening.url().replace("https", "http")).send().await.is_err());
+    listening.stop().await;
+}
