@@ -160,6 +160,10 @@ impl Running {
         self.stderr.so_far()
     }
 
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.so_far()
+    }
+
     /// Waits until something is so; in vain, when the program has ended.
     pub(crate) fn until(&self, what: &str, holds: impl FnMut() -> bool) {
         self.within(LIMIT, what, holds);

@@ -1,0 +1,13 @@
+//! The `grafolean` binary, from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod alone;
+mod everything;
+mod orders;
+mod scene;
+mod troubles;
+
+#[path = "../../../../tests/support/program.rs"]
+mod program;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_grafolean");
