@@ -1,4 +1,4 @@
-"""A bot on the Python library: each sensor's interval, it writes a value for each of its packets."""
+"""A bot on the Python library: at each sensor's interval it writes a value for each of its packets."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ class Bot(Collector):
             yield str(entity["entity_id"]), intervals, Bot.measure, params
 
     @staticmethod
-    def measure(intervals, url, token, entity):
+    def measure(*_affecting_intervals, url, token, entity):
         packets = int(entity["credential_details"]["n_packets"])
         path = "entity.{}.ping".format(entity["entity_id"])
         values = [{"p": "{}.p{}.ok".format(path, i), "v": 1.0} for i in range(packets)]
