@@ -93,7 +93,7 @@ fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
         Access::Bot => json!([{"bot": []}]),
-        Access::User | Access::Granted | Access::GrantedOrSelf => {
+        Access::User | Access::Granted | Access::GrantedOrRead | Access::GrantedOrSelf => {
             json!([{"bot": []}, {"bearer": []}, {"cookie": []}])
         }
     }

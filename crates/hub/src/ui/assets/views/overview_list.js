@@ -58,13 +58,14 @@ export class DeviceList {
     const wanted = new Map();
     for (let at = first; at < last; at += 1) wanted.set(this.items[at], at);
     const free = [];
+    let moved = false;
     for (const row of this.rows) {
       if (row.item && wanted.has(row.item)) {
-        row.move(wanted.get(row.item), this.height);
+        moved = row.move(wanted.get(row.item), this.height) || moved;
         wanted.delete(row.item);
       } else if (row.element.contains(document.activeElement)) {
         // What has the focus is not taken away.
-        row.park(this.items.indexOf(row.item), this.height);
+        moved = row.park(this.items.indexOf(row.item), this.height) || moved;
       } else {
         free.push(row);
       }
@@ -72,11 +73,11 @@ export class DeviceList {
     for (const [item, at] of wanted) {
       const row = free.pop() ?? this.more();
       row.item = item;
-      row.move(at, this.height);
+      moved = row.move(at, this.height) || moved;
       row.write();
     }
     for (const row of free) row.free();
-    this.arrange();
+    if (moved) this.arrange();
     this.refresh();
   }
 
@@ -150,18 +151,19 @@ class Row {
       this.rttCell = h('div.device-rtt', { role: 'cell' }, this.rtt, this.rttSpark), this.traffic, this.seen);
   }
 
+  /** Says whether it was elsewhere. */
   move(at, height) {
     this.element.hidden = false;
     const top = at * height;
-    if (this.top !== top) {
-      this.top = top;
-      this.element.style.transform = `translateY(${top}px)`;
-      this.element.setAttribute('aria-rowindex', String(at + 2));
-    }
+    if (this.top === top) return false;
+    this.top = top;
+    this.element.style.transform = `translateY(${top}px)`;
+    this.element.setAttribute('aria-rowindex', String(at + 2));
+    return true;
   }
 
   park(at, height) {
-    if (at >= 0) this.move(at, height);
+    return at >= 0 && this.move(at, height);
   }
 
   free() {
