@@ -2,8 +2,7 @@
 
 use crate::scene::Scene;
 
-#[test]
-fn check_says_where_flows_would_be_received() {
+pub(crate) fn check_says_where_flows_would_be_received() {
     let scene = Scene::new();
     scene.exporter("127.61.0.1");
     let ended = scene.bot(&["check"]).run().with(0);
@@ -11,8 +10,7 @@ fn check_says_where_flows_would_be_received() {
     assert!(line.is_some_and(|line| line.contains("127.0.0.1")), "{}", ended.stdout);
 }
 
-#[test]
-fn once_says_that_flows_are_received_only_under_run() {
+pub(crate) fn once_says_that_flows_are_received_only_under_run() {
     let scene = Scene::new();
     scene.exporter("127.62.0.1");
     let ended = scene.bot(&["once"]).run().with(1);
@@ -20,8 +18,7 @@ fn once_says_that_flows_are_received_only_under_run() {
     assert_eq!(scene.backend.value_count(), 0);
 }
 
-#[test]
-fn an_entity_that_cannot_be_served_is_named_and_costs_no_other() {
+pub(crate) fn an_entity_that_cannot_be_served_is_named_and_costs_no_other() {
     let scene = Scene::new();
     scene.exporter("10.0.0.0/8");
     let good = scene.exporter("127.63.0.1");

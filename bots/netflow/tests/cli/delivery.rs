@@ -6,8 +6,7 @@ use serde_json::json;
 
 use crate::scene::{A_WINDOW, Exporter, Scene, V5, receives_at, served};
 
-#[test]
-fn flows_become_values_a_minute_later_and_not_a_byte_is_lost_or_counted_twice() {
+pub(crate) fn flows_become_values_a_minute_later_and_not_a_byte_is_lost_or_counted_twice() {
     let scene = Scene::new();
     let entity = scene.exporter("127.31.0.1");
     let running = scene.bot(&[]).start();
@@ -49,8 +48,7 @@ fn flows_become_values_a_minute_later_and_not_a_byte_is_lost_or_counted_twice() 
     running.terminated().with(0);
 }
 
-#[test]
-fn an_entity_may_override_the_sampling_rate_and_name_its_boundary() {
+pub(crate) fn an_entity_may_override_the_sampling_rate_and_name_its_boundary() {
     let scene = Scene::new();
     let sampled =
         scene.exporter_with("127.32.0.1", json!({"netflow_sampling": 100, "netflow_boundary": "8"}));
@@ -68,8 +66,7 @@ fn an_entity_may_override_the_sampling_rate_and_name_its_boundary() {
     assert_eq!(scene.sum(total), 102_000.0);
 }
 
-#[test]
-fn packets_that_are_no_flows_are_counted_and_cost_no_others() {
+pub(crate) fn packets_that_are_no_flows_are_counted_and_cost_no_others() {
     let scene = Scene::new();
     scene.exporter("127.33.0.1");
     let running = scene.bot(&[]).start();

@@ -111,8 +111,7 @@ fn side_by_side(exporters: [&'static str; 3], live: impl Fn(&mut Lives) + Sync) 
     });
 }
 
-#[test]
-fn a_kill_within_a_window_costs_what_was_received_in_the_last_ten_seconds_at_most() {
+pub(crate) fn a_kill_within_a_window_costs_what_was_received_in_the_last_ten_seconds_at_most() {
     side_by_side(["127.41.0.1", "127.41.0.2", "127.41.0.3"], |lives| {
         let until = SystemClock.now().plus(MINUTE);
         while SystemClock.now() < until {
@@ -121,8 +120,7 @@ fn a_kill_within_a_window_costs_what_was_received_in_the_last_ten_seconds_at_mos
     });
 }
 
-#[test]
-fn a_kill_while_a_window_is_closed_and_delivered_neither_skips_it_nor_counts_anything_twice() {
+pub(crate) fn a_kill_while_a_window_is_closed_and_delivered_neither_skips_it_nor_counts_anything_twice() {
     side_by_side(["127.44.0.1", "127.44.0.2", "127.44.0.3"], |lives| {
         for _ in 0..2 {
             let end = next_minute();
@@ -136,8 +134,7 @@ fn a_kill_while_a_window_is_closed_and_delivered_neither_skips_it_nor_counts_any
     });
 }
 
-#[test]
-fn a_stop_within_a_window_costs_nothing() {
+pub(crate) fn a_stop_within_a_window_costs_nothing() {
     let scene = Scene::new();
     let entity = scene.exporter("127.42.0.1");
     let directory = tempfile::tempdir().unwrap();
@@ -158,8 +155,7 @@ fn a_stop_within_a_window_costs_nothing() {
     assert_eq!(scene.sum(&path), 3_000.0);
 }
 
-#[test]
-fn flows_are_received_and_kept_while_the_backend_is_not_ready() {
+pub(crate) fn flows_are_received_and_kept_while_the_backend_is_not_ready() {
     let scene = Scene::new();
     let entity = scene.exporter("127.43.0.1");
     scene.backend.set_migration_needed(true);

@@ -5,8 +5,7 @@ use std::net::UdpSocket;
 use crate::program::bot;
 use crate::scene::Scene;
 
-#[test]
-fn everything_that_is_wrong_is_said_at_once_and_ends_the_bot_with_78() {
+pub(crate) fn everything_that_is_wrong_is_said_at_once_and_ends_the_bot_with_78() {
     let scene = Scene::new();
     let wrong = scene.bot(&[]).env("NETFLOW_LISTEN", "here").env("TOP_N", "none").env("FLOWS_KEEP", "ever");
     let ended = wrong.run().with(78);
@@ -15,8 +14,7 @@ fn everything_that_is_wrong_is_said_at_once_and_ends_the_bot_with_78() {
     }
 }
 
-#[test]
-fn a_port_that_is_taken_is_named_with_the_way_to_find_by_whom() {
+pub(crate) fn a_port_that_is_taken_is_named_with_the_way_to_find_by_whom() {
     let scene = Scene::new();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().map(|address| (address, address.port()));
     let (address, port) = taken.unwrap();
@@ -37,8 +35,7 @@ fn free_port() -> u16 {
 }
 
 /// `check` said "the bot can work" of them, and the bot that another program had the port.
-#[test]
-fn addresses_that_are_part_of_one_another_are_refused_by_the_bot_and_by_its_check() {
+pub(crate) fn addresses_that_are_part_of_one_another_are_refused_by_the_bot_and_by_its_check() {
     let scene = Scene::new();
     let port = free_port();
     let both = |arguments| scene.bot(arguments).env("NETFLOW_LISTEN", format!("0.0.0.0:{port},[::]:{port}"));
@@ -51,8 +48,7 @@ fn addresses_that_are_part_of_one_another_are_refused_by_the_bot_and_by_its_chec
 }
 
 /// The kernel gave each of them half of the exporters, and nobody was told.
-#[test]
-fn a_second_bot_with_several_threads_does_not_take_half_of_the_exporters() {
+pub(crate) fn a_second_bot_with_several_threads_does_not_take_half_of_the_exporters() {
     let scene = Scene::new();
     let listen = format!("127.0.0.1:{}", free_port());
     let bot = |arguments: &[&str], threads| {
@@ -69,15 +65,13 @@ fn a_second_bot_with_several_threads_does_not_take_half_of_the_exporters() {
     first.terminated().with(0);
 }
 
-#[test]
-fn raw_flows_need_a_place() {
+pub(crate) fn raw_flows_need_a_place() {
     let scene = Scene::new();
     let ended = scene.bot(&[]).env("FLOWS_KEEP", "1d").run().with(78);
     assert!(ended.stderr.contains("FLOWS_KEEP needs a place for its files"), "{}", ended.stderr);
 }
 
-#[test]
-fn help_names_the_variables_and_the_commands() {
+pub(crate) fn help_names_the_variables_and_the_commands() {
     let ended = bot(&["--help"]).run().with(0);
     for word in
         ["NETFLOW_LISTEN", "NETFLOW_SUGGEST_ACCOUNT", "TOP_N", "FLOWS_KEEP", "try", "check", "[::]:2055"]

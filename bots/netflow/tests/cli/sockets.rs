@@ -11,8 +11,7 @@ fn all_addresses(running: &Running) -> Vec<SocketAddr> {
     list.split(", ").map(|address| address.trim().parse().unwrap()).collect()
 }
 
-#[test]
-fn exporters_of_both_ip_versions_are_received_at_several_addresses_by_several_threads() {
+pub(crate) fn exporters_of_both_ip_versions_are_received_at_several_addresses_by_several_threads() {
     let test = "exporters_of_both_ip_versions_are_received_at_several_addresses_by_several_threads";
     if UdpSocket::bind("[::1]:0").is_err() {
         return crate::program::skip(test, "this kernel has no IPv6");
@@ -38,8 +37,7 @@ fn exporters_of_both_ip_versions_are_received_at_several_addresses_by_several_th
     running.terminated().with(0);
 }
 
-#[test]
-fn a_full_disk_stops_neither_receiving_nor_delivering_and_is_said_once() {
+pub(crate) fn a_full_disk_stops_neither_receiving_nor_delivering_and_is_said_once() {
     let test = "a_full_disk_stops_neither_receiving_nor_delivering_and_is_said_once";
     let scene = Scene::new();
     let entity = scene.exporter("127.82.0.1");

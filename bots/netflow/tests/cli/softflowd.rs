@@ -94,8 +94,7 @@ fn story(test: &str, version: &str, from: &str) {
     running.terminated().with(0);
 }
 
-#[test]
-fn what_softflowd_exports_arrives_in_the_backend_in_each_version() {
+pub(crate) fn what_softflowd_exports_arrives_in_the_backend_in_each_version() {
     let test = "what_softflowd_exports_arrives_in_the_backend_in_each_version";
     std::thread::scope(|scope| {
         for (version, from) in [("5", "127.71.0.5"), ("9", "127.71.0.9"), ("10", "127.71.0.10")] {

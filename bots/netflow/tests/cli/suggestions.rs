@@ -10,8 +10,7 @@ use crate::scene::{Exporter, Scene, V5, receives_at};
 /// Unknown exporters are looked for every two minutes, and have to last for one.
 const A_SUGGESTION: Duration = Duration::from_secs(240);
 
-#[test]
-fn an_unknown_exporter_becomes_a_device_once_and_never_again_after_a_person_deleted_it() {
+pub(crate) fn an_unknown_exporter_becomes_a_device_once_and_never_again_after_a_person_deleted_it() {
     let scene = Scene::new();
     scene.exporter("127.51.0.1");
     scene.backend.device(scene.account, "has no address").add();
@@ -52,8 +51,8 @@ fn an_unknown_exporter_becomes_a_device_once_and_never_again_after_a_person_dele
 
 /// The bot before put every unknown exporter into every account that it could see (G24). Another bot, to which one is
 /// named, shows when a suggestion would have come.
-#[test]
-fn where_several_accounts_are_served_exporters_are_suggested_to_the_one_that_is_named_and_else_to_nobody() {
+pub(crate) fn where_several_accounts_are_served_exporters_are_suggested_to_the_one_that_is_named_and_else_to_nobody()
+ {
     let scene = || {
         let scene = Scene::new();
         let side = scene.backend.add_account("Side Street");
