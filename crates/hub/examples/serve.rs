@@ -16,10 +16,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let hub = Hub::open(HubOptions::new(directory)).await?;
     let started = hub.first_start(&FirstStart::default()).await?;
-    if let Some(password) = password {
-        if hub.users().await?.iter().all(|user| user.username != "admin") {
-            hub.add_user(NewUser::new("admin", password).admin()).await?;
-        }
+    if let Some(password) = password
+        && hub.users().await?.iter().all(|user| user.username != "admin")
+    {
+        hub.add_user(NewUser::new("admin", password).admin()).await?;
     }
     let listening = hub.listen(address, None).await?;
     println!("{}", listening.url());

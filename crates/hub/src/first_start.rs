@@ -64,7 +64,10 @@ pub struct LocalBot {
 
 impl std::fmt::Debug for LocalBot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalBot").field("id", &self.id).field("protocol", &self.protocol).finish_non_exhaustive()
+        f.debug_struct("LocalBot")
+            .field("id", &self.id)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,7 +142,8 @@ fn ensure(
             (None, Some(account)) => {
                 let (protocol, config) = (Some(protocol.clone()), None);
                 let name = format!("{} bot of this machine", title(protocol.as_deref().unwrap_or_default()));
-                let new = NewBot { name, protocol, account: Some(account), config, token_hash, inserted: now };
+                let new =
+                    NewBot { name, protocol, account: Some(account), config, token_hash, inserted: now };
                 let id = people::insert_bot(c, &new)?;
                 c.execute("INSERT INTO local_bots (protocol, bot) VALUES (?1, ?2)", (&new.protocol, id))?;
                 id

@@ -7,11 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{
-    net::TcpListener,
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     api::{self, overview, shared::Shared, upkeep},
@@ -69,7 +65,8 @@ impl Hub {
         let clock: Arc<dyn crate::clock::Clock> = Arc::new(SystemClock);
         let (directory, for_store) = (options.data_dir.clone(), Arc::clone(&clock));
         let opening = tokio::task::spawn_blocking(move || Store::open(&directory, for_store));
-        let store = opening.await.map_err(|_| HubError::Store("opening the database failed".to_owned()))??;
+        let store =
+            opening.await.map_err(|_| HubError::Store("opening the database failed".to_owned()))??;
         let (stop, stopping) = watch::channel(false);
         let bodies = Bodies::new(BodyLimits { size: options.max_body, ..BodyLimits::default() });
         let shared = Arc::new(Shared::load(store, clock, bodies, stopping).await?);
@@ -89,8 +86,7 @@ impl Hub {
     ///
     /// When the address cannot be listened on, or the TLS files cannot be used.
     pub async fn listen(&self, address: SocketAddr, tls: Option<&TlsFiles>) -> Result<Listening, HubError> {
-        let listener =
-            server::bind(address).await.map_err(|source| HubError::Listen { address, source })?;
+        let listener = server::bind(address).await.map_err(|source| HubError::Listen { address, source })?;
         self.serve(listener, tls)
     }
 

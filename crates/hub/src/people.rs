@@ -261,7 +261,8 @@ pub(crate) fn insert_bot(c: &Connection, new: &users::NewBot) -> Result<i64, Sto
     let id = users::insert_bot(c, new)?;
     let Some(account) = new.account else { return Ok(id) };
     let account = format!("accounts/{account}");
-    let mut grants = vec![(account.clone(), vec![Verb::Get]), (format!("{account}/values"), vec![Verb::Post, Verb::Put])];
+    let mut grants =
+        vec![(account.clone(), vec![Verb::Get]), (format!("{account}/values"), vec![Verb::Post, Verb::Put])];
     if matches!(new.protocol.as_deref(), Some("snmp" | "netflow")) {
         grants.push((format!("{account}/entities"), vec![Verb::Post, Verb::Put, Verb::Delete]));
     }

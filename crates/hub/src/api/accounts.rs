@@ -19,7 +19,9 @@ pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
     let is_within = |id: i64| {
         let account = format!("accounts/{id}");
         user.permissions.iter().filter_map(|permission| permission.grant.resource_prefix.as_deref()).any(
-            |prefix| prefix.strip_prefix(&account).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            |prefix| {
+                prefix.strip_prefix(&account).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            },
         )
     };
     let sees_all = user.permissions.iter().any(|permission| {

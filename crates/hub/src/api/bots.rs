@@ -3,7 +3,12 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{cx::Cx, input::Object, registry::List, shared::{Shared, no_random}};
+use super::{
+    cx::Cx,
+    input::Object,
+    registry::List,
+    shared::{Shared, no_random},
+};
 use crate::{
     auth::{Grant, Verb, Verbs, permissions, secret},
     http::{Answer, Refusal},
@@ -88,9 +93,10 @@ pub(crate) async fn update(cx: &Cx) -> Result<Answer, Refusal> {
     let (account, at) = place(cx)?;
     let id = cx.id(at)?;
     let Input { name, protocol, config } = input(cx, account)?;
-    let update = cx.hub.store.write(move |c| {
-        users::update_bot(c, account, id, &name, protocol.as_deref(), config.as_deref())
-    });
+    let update = cx
+        .hub
+        .store
+        .write(move |c| users::update_bot(c, account, id, &name, protocol.as_deref(), config.as_deref()));
     if !update.await? {
         return Err(no_such());
     }
@@ -195,4 +201,3 @@ pub(crate) async fn of_account(cx: &Cx) -> Result<i64, Refusal> {
     let bot = cx.hub.store.read(move |c| users::bot_of(c, Some(account), id)).await?;
     bot.map(|bot| bot.id).ok_or_else(no_such)
 }
-

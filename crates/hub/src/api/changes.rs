@@ -48,7 +48,8 @@ pub(crate) async fn listen(cx: &Cx) -> Result<Answer, Refusal> {
     if filters.len() > MOST_FILTERS {
         return Err(Refusal::bad_request(format!("more than {MOST_FILTERS} path filters")));
     }
-    let filters: Vec<_> = filters.iter().map(|text| super::values::top::filter(text)).collect::<Result<_, _>>()?;
+    let filters: Vec<_> =
+        filters.iter().map(|text| super::values::top::filter(text)).collect::<Result<_, _>>()?;
     let account = query.get("account").map(|id| id.parse::<i64>()).transpose();
     let account = account.map_err(|_| Refusal::bad_request("Invalid parameter: account"))?;
     let values = match (account, filters.is_empty()) {

@@ -122,8 +122,11 @@ struct Input {
 
 fn input(cx: &Cx) -> Result<Input, Refusal> {
     let mut input = Object::parse(&cx.body.bytes)?;
-    let parsed =
-        Input { name: input.name("name")?, protocol: input.name("protocol")?, details: input.details("details")? };
+    let parsed = Input {
+        name: input.name("name")?,
+        protocol: input.name("protocol")?,
+        details: input.details("details")?,
+    };
     input.finish()?;
     Ok(parsed)
 }
@@ -151,7 +154,8 @@ pub(crate) async fn update(cx: &Cx) -> Result<Answer, Refusal> {
     let update = cx.hub.store.write(move |c| {
         let Some(kept) = records::credential_of(c, account, id)? else { return Ok(false) };
         // Who was not shown the secrets cannot send them back.
-        let details = if kept.protocol == protocol { with_kept_secrets(&kept.details, details) } else { details };
+        let details =
+            if kept.protocol == protocol { with_kept_secrets(&kept.details, details) } else { details };
         records::update_credential(c, account, id, &name, &protocol, &details)
     });
     if !update.await.map_err(taken)? {
@@ -192,7 +196,9 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_the_end_of_their_name() {
-        for key in ["snmpv12_community", "snmpv3_authKey", "snmpv3_privKey", "password", "api_token", "clientSecret"] {
+        for key in
+            ["snmpv12_community", "snmpv3_authKey", "snmpv3_privKey", "password", "api_token", "clientSecret"]
+        {
             assert!(is_secret(key), "{key}");
         }
         for key in ["version", "snmpv3_securityName", "n_packets", "keyboard", "timeout"] {

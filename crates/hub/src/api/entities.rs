@@ -5,7 +5,12 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use hyper::{StatusCode, header::HeaderValue};
 use serde_json::{Value, json};
 
-use super::{accounts::list_changed, cx::Cx, input::{self, Object}, registry::List};
+use super::{
+    accounts::list_changed,
+    cx::Cx,
+    input::{self, Object},
+    registry::List,
+};
 use crate::{
     http::{Answer, Refusal, answer::holds_etag},
     store::entities::{self, EntityFilter, EntityInput, NotWritten, ProtocolInput},
@@ -19,7 +24,12 @@ fn no_such() -> Refusal {
 }
 
 /// What stands for a state of lists: where the client has it already, the list need not be made.
-pub(crate) fn etag(cx: &Cx, account: i64, lists: &[List], variant: impl std::hash::Hash) -> Option<HeaderValue> {
+pub(crate) fn etag(
+    cx: &Cx,
+    account: i64,
+    lists: &[List],
+    variant: impl std::hash::Hash,
+) -> Option<HeaderValue> {
     let versions = cx.hub.accounts.get(account)?;
     let versions: Vec<_> = lists.iter().map(|list| versions.get(*list).to_string()).collect();
     let variant = BuildHasherDefault::<DefaultHasher>::default().hash_one(variant);
@@ -31,7 +41,9 @@ pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
     let account = cx.account()?;
     let query = cx.query();
     let flag = |name: &str| query.get(name).map(|flag| matches!(&*flag, "true" | "1" | "yes"));
-    let parent = query.get("parent").map(|id| id.parse().map_err(|_| Refusal::bad_request("Invalid parameter: parent")));
+    let parent = query
+        .get("parent")
+        .map(|id| id.parse().map_err(|_| Refusal::bad_request("Invalid parameter: parent")));
     let filter = EntityFilter {
         id: None,
         parent: parent.transpose()?,

@@ -41,7 +41,8 @@ fn input(cx: &Cx) -> Result<Grant, Refusal> {
     let methods = match input.take("methods").ok_or_else(|| missing("methods"))? {
         Value::Null => None,
         Value::Array(list) if !list.is_empty() => {
-            let verbs = list.iter().map(|name| name.as_str().and_then(Verb::parse)).collect::<Option<Vec<_>>>();
+            let verbs =
+                list.iter().map(|name| name.as_str().and_then(Verb::parse)).collect::<Option<Vec<_>>>();
             let verbs = verbs.ok_or_else(|| Refusal::invalid("'methods' are GET, POST, PUT, DELETE"))?;
             if (1..verbs.len()).any(|i| verbs[i..].contains(&verbs[i - 1])) {
                 return Err(Refusal::invalid("'methods' has non-unique elements"));

@@ -72,7 +72,9 @@ impl Object {
     pub(crate) fn optional_id(&mut self, key: &str) -> Result<Option<i64>, Refusal> {
         match self.take(key) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => id(&value).map(Some).ok_or_else(|| Refusal::invalid(format!("'{key}' is not an id"))),
+            Some(value) => {
+                id(&value).map(Some).ok_or_else(|| Refusal::invalid(format!("'{key}' is not an id")))
+            }
         }
     }
 
@@ -118,7 +120,9 @@ impl Object {
             None => Ok(()),
             Some(key) => {
                 let key: String = key.chars().take(100).collect();
-                Err(Refusal::invalid(format!("Additional properties are not allowed ('{key}' was unexpected)")))
+                Err(Refusal::invalid(format!(
+                    "Additional properties are not allowed ('{key}' was unexpected)"
+                )))
             }
         }
     }

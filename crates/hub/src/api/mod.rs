@@ -38,11 +38,7 @@ use hyper::{
 
 use crate::{
     auth::{Caller, Verb},
-    http::{
-        Answer, Refusal,
-        answer::Body,
-        server::Peer,
-    },
+    http::{Answer, Refusal, answer::Body, server::Peer},
     ui,
 };
 use cx::Cx;
@@ -162,6 +158,9 @@ fn allowed(
         Access::Public | Access::User => true,
         Access::Bot => user.is_bot(),
         Access::Granted => user.may(route.verb, &parts.resource),
+        Access::GrantedOrRead => {
+            user.may(route.verb, &parts.resource) || user.may(Verb::Get, &parts.resource)
+        }
         Access::GrantedOrSelf => {
             let is_self = !user.is_bot() && parts.ids.last() == Some(&user.id);
             is_self || user.may(route.verb, &parts.resource)

@@ -93,7 +93,7 @@ fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
         Access::Bot => json!([{"bot": []}]),
-        Access::User | Access::Granted | Access::GrantedOrSelf => {
+        Access::User | Access::Granted | Access::GrantedOrRead | Access::GrantedOrSelf => {
             json!([{"bot": []}, {"bearer": []}, {"cookie": []}])
         }
     }
@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn every_route_is_described() {
         let document = document();
-        let operations: usize = document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
+        let operations: usize =
+            document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
         assert_eq!(operations, ROUTES.len());
         let parameters = &document["paths"]["/api/accounts/{account}/values/{path}"]["get"]["parameters"];
         assert_eq!(parameters[0]["schema"]["type"], "integer");

@@ -220,7 +220,12 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000 * SECOND;
 
-    fn judged(protocols: &[&str], success: Option<(i64, f64)>, seen: Option<i64>, problem: bool) -> &'static str {
+    fn judged(
+        protocols: &[&str],
+        success: Option<(i64, f64)>,
+        seen: Option<i64>,
+        problem: bool,
+    ) -> &'static str {
         let protocols = protocols.iter().map(|name| ((*name).to_owned(), Some(60))).collect();
         let device = Device { id: 1, name: String::new(), address: None, protocols };
         let success = success.map(|(ago, success)| (NOW - ago * SECOND, success));

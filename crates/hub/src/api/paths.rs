@@ -62,8 +62,7 @@ pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
         for text in filters {
             let unfinished = Unfinished::parse(&text)
                 .ok_or_else(|| Refusal::invalid("Invalid UnfinishedPathFilter format"))?;
-            let (paths, more) =
-                cx.hub.store.read(move |c| unfinished.matching(c, account, limit)).await?;
+            let (paths, more) = cx.hub.store.read(move |c| unfinished.matching(c, account, limit)).await?;
             reached |= more;
             found.insert(text, shown(paths));
         }
@@ -97,13 +96,18 @@ impl Unfinished {
             return None;
         }
         let wild = text.find(['*', '?']).unwrap_or(text.len());
-        Some(Self { head, literal: text[..wild].to_owned(), last: if is_wild { "" } else { last }.to_owned() })
+        Some(Self {
+            head,
+            literal: text[..wild].to_owned(),
+            last: if is_wild { "" } else { last }.to_owned(),
+        })
     }
 
     fn matches(&self, path: &str) -> bool {
         let Some(head) = &self.head else { return path.starts_with(&self.last) };
         // Some beginning of the path matches the head, and what follows begins like the last segment.
-        path.match_indices('.').any(|(dot, _)| path[dot + 1..].starts_with(&self.last) && head.matches(&path[..dot]))
+        path.match_indices('.')
+            .any(|(dot, _)| path[dot + 1..].starts_with(&self.last) && head.matches(&path[..dot]))
     }
 
     fn matching(

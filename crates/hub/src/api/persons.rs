@@ -10,7 +10,10 @@ use crate::{
         permissions,
     },
     http::{Answer, Refusal},
-    store::{StoreError, users::{self, NewPerson}},
+    store::{
+        StoreError,
+        users::{self, NewPerson},
+    },
 };
 
 fn no_such() -> Refusal {
@@ -152,7 +155,9 @@ pub(crate) async fn set_password(cx: &Cx) -> Result<Answer, Refusal> {
         None if user.id != id => {
             let theirs = cx.hub.directory.user(id).ok_or_else(no_such)?;
             if !permissions::has_all(&user.permissions, &theirs.permissions) {
-                return Err(Refusal::forbidden("without the old password, only who may do all that this person may"));
+                return Err(Refusal::forbidden(
+                    "without the old password, only who may do all that this person may",
+                ));
             }
         }
         _ => return Err(failed()),

@@ -102,14 +102,18 @@ impl Problems {
     /// Calls `each` for every problem of an account.
     pub(crate) fn each(&self, account: i64, now: i64, mut each: impl FnMut(i64, &Problem)) {
         for (bot, told) in self.lock().iter().filter(|(_, told)| now - told.at < KEPT) {
-            told.list.iter().filter(|problem| problem.account == account).for_each(|problem| each(*bot, problem));
+            told.list
+                .iter()
+                .filter(|problem| problem.account == account)
+                .for_each(|problem| each(*bot, problem));
         }
     }
 }
 
 /// A bot tells all that fails now.
 pub(crate) async fn put(cx: &Cx) -> Result<Answer, Refusal> {
-    let sent: Sent = serde_json::from_slice(&cx.body.bytes).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let sent: Sent =
+        serde_json::from_slice(&cx.body.bytes).map_err(|error| Refusal::invalid(error.to_string()))?;
     if sent.list.len() > MOST {
         return Err(Refusal::bad_request(format!("more than {MOST} problems")));
     }
@@ -120,7 +124,9 @@ pub(crate) async fn put(cx: &Cx) -> Result<Answer, Refusal> {
             return Err(Refusal::invalid("'since' is not a time"));
         }
         // Of accounts that it may not see a bot cannot know anything.
-        if cx.hub.accounts.get(account).is_some() && user.may(Verb::Get, &format!("accounts/{account}/entities")) {
+        if cx.hub.accounts.get(account).is_some()
+            && user.may(Verb::Get, &format!("accounts/{account}/entities"))
+        {
             let short = |text: String| text.chars().take(LONGEST).collect();
             list.push(Problem { account, entity, protocol: short(protocol), since, error: short(error) });
         }

@@ -23,9 +23,14 @@ enum What {
     PingSuccess,
     PingTime,
     /// Octets a second of one interface, known by a hash.
-    Octets { inward: bool, part: u64 },
+    Octets {
+        inward: bool,
+        part: u64,
+    },
     /// Bytes of a minute, as flows tell.
-    Flow { inward: bool },
+    Flow {
+        inward: bool,
+    },
     /// It has answered.
     Answer,
 }
@@ -218,7 +223,10 @@ impl Pulse {
             let minutes = if has_octets { octets } else { traffic.flows.figures(minute, false) };
             // The minute that goes on is not complete yet.
             let whole = &minutes[..MINUTES - 1];
-            Some(Shown { now: whole.iter().rev().take(5).find_map(|figure| *figure).or(minutes[MINUTES - 1]), minutes })
+            Some(Shown {
+                now: whole.iter().rev().take(5).find_map(|figure| *figure).or(minutes[MINUTES - 1]),
+                minutes,
+            })
         };
         let rtts = self.rtts.figures(minute, true);
         Vital {
@@ -261,7 +269,8 @@ impl Pulses {
     pub(crate) fn shown(&self, account: i64, entities: &[i64], now: i64) -> Vec<Vital> {
         let all = self.lock();
         let devices = all.get(&account);
-        let vital = |id| devices.and_then(|devices| devices.get(id)).map(|pulse| pulse.shown(now.div_euclid(MINUTE)));
+        let vital =
+            |id| devices.and_then(|devices| devices.get(id)).map(|pulse| pulse.shown(now.div_euclid(MINUTE)));
         entities.iter().map(|id| vital(id).unwrap_or_default()).collect()
     }
 
@@ -331,7 +340,10 @@ mod tests {
 
     #[test]
     fn flows_stand_in_where_a_device_counts_nothing_itself() {
-        let vital = shown(&[("netflow.1min.ingress.entity.5", -40, 60.0), ("netflow.1min.ingress.entity.5.topip.1", -40, 9.0)]);
+        let vital = shown(&[
+            ("netflow.1min.ingress.entity.5", -40, 60.0),
+            ("netflow.1min.ingress.entity.5.topip.1", -40, 9.0),
+        ]);
         assert_eq!(vital.inward.unwrap().now, Some(8.0));
     }
 
@@ -340,7 +352,9 @@ mod tests {
         let vital = shown(&[("entity.5.ping.p0.rtt", 0, 0.1), ("entity.5.ping.p0.rtt", -3_600, 0.9)]);
         assert_eq!(vital.rtts.unwrap().iter().flatten().count(), 1);
         assert_eq!(shown(&[("entity.5.ping.success", 3_600, 1.0)]), Vital::default());
-        for path in ["entity.x.ping.success", "entity.5", "entity.5.ping.p0.ok", "other", "netflow.1min.x.entity.5"] {
+        for path in
+            ["entity.x.ping.success", "entity.5", "entity.5.ping.p0.ok", "other", "netflow.1min.x.entity.5"]
+        {
             assert_eq!(noted(path, 0, 1.0), None, "{path}");
         }
     }

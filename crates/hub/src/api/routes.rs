@@ -5,8 +5,8 @@ use std::{future::Future, pin::Pin};
 use hyper::Method;
 
 use super::{
-    accounts, bots, changes, credentials, cx::Cx, entities, grants, login, overview, paths, persons, problems,
-    profile, sensors, status, values,
+    accounts, bots, changes, credentials, cx::Cx, entities, grants, login, overview, paths, persons,
+    problems, profile, sensors, status, values,
 };
 use crate::{
     auth::Verb,
@@ -28,7 +28,9 @@ pub(crate) enum Access {
     Bot,
     /// Who was granted the method at the resource.
     Granted,
-    /// As above; and a person for themself: the last number of the path is their id.
+    /// As above, or who was granted to read there: a question that is too long for a path is asked by `POST`.
+    GrantedOrRead,
+    /// Who was granted the method; and a person for themself: the last number of the path is their id.
     GrantedOrSelf,
 }
 
@@ -174,7 +176,7 @@ macro_rules! handler {
     };
 }
 
-use Access::{Bot, Granted, GrantedOrSelf, Public, User};
+use Access::{Bot, Granted, GrantedOrRead, GrantedOrSelf, Public, User};
 use Verb::{Delete, Get, Post, Put};
 
 const SERIES: &[(&str, &str)] = &[
@@ -248,8 +250,8 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::new(Put, "accounts/{account}/values", Granted, handler!(values::write::put), "Store values with times; what is sent again is stored once").takes("TimedValues").large(),
     Route::new(Post, "accounts/{account}/values", Granted, handler!(values::write::post), "Store values of this moment").takes("Values").large(),
     Route::new(Get, "accounts/{account}/values/{*path}", Granted, handler!(values::read::get), "Values of one path").answers(200, "Series").with(SERIES),
-    Route::new(Post, "accounts/{account}/getvalues", Granted, handler!(values::read::get_many), "Values of several paths").takes("SeriesQuery").answers(200, "Series").large(),
-    Route::new(Post, "accounts/{account}/getaggrvalues", Granted, handler!(values::read::rollups), "Roll-ups of several paths: buckets of 3^a hours").takes("RollupQuery").answers(200, "Rollups").large(),
+    Route::new(Post, "accounts/{account}/getvalues", GrantedOrRead, handler!(values::read::get_many), "Values of several paths").takes("SeriesQuery").answers(200, "Series").large(),
+    Route::new(Post, "accounts/{account}/getaggrvalues", GrantedOrRead, handler!(values::read::rollups), "Roll-ups of several paths: buckets of 3^a hours").takes("RollupQuery").answers(200, "Rollups").large(),
     Route::new(Get, "accounts/{account}/topvalues", Granted, handler!(values::top::get), "The largest values of the newest moment").answers(200, "Top").with(&[
         ("f", "a path filter: ? stands for one segment, * for one or more"),
         ("n", "values at most (default 5)"),
@@ -305,7 +307,13 @@ mod tests {
         assert_eq!(parts.ids, [7]);
         assert_eq!(parts.text, "a.%2e");
         assert_eq!(parts.resource, "accounts/7/values/a.%2e");
-        for other in ["accounts/x/values/a", "accounts/1/values", "accounts/1/values/a/b", "accounts/-1/values/a", "accounts//values/a"] {
+        for other in [
+            "accounts/x/values/a",
+            "accounts/1/values",
+            "accounts/1/values/a/b",
+            "accounts/-1/values/a",
+            "accounts//values/a",
+        ] {
             assert_eq!(matched("accounts/{account}/values/{*path}", other), None, "{other}");
         }
     }

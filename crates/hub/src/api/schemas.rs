@@ -44,7 +44,8 @@ fn object(members: &[(&str, Value)]) -> Value {
     let name = |name: &&str| name.trim_end_matches('?').to_owned();
     let properties: serde_json::Map<String, Value> =
         members.iter().map(|(member, schema)| (name(member), schema.clone())).collect();
-    let required: Vec<_> = members.iter().map(|(name, _)| *name).filter(|name| !name.ends_with('?')).collect();
+    let required: Vec<_> =
+        members.iter().map(|(name, _)| *name).filter(|name| !name.ends_with('?')).collect();
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
@@ -80,7 +81,8 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("insert_time", json!({"type": "integer"})),
         ("last_login", optional_id()),
     ];
-    let with = |members: &[(&'static str, Value)], more: &[(&'static str, Value)]| object(&[members, more].concat());
+    let with =
+        |members: &[(&'static str, Value)], more: &[(&'static str, Value)]| object(&[members, more].concat());
     let person = [
         ("user_id", id()),
         ("name", text()),
@@ -143,12 +145,15 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("Permission", object(&permission)),
         ("Permissions", list(&named("Permission"))),
         ("Granted", with(&permission, &[("user_id", id())])),
-        ("User", object(&[
-            ("user_id", id()),
-            ("user_type", json!({"enum": ["person", "bot"]})),
-            ("name", text()),
-            ("permissions", list_of(&named("Permission"))),
-        ])),
+        (
+            "User",
+            object(&[
+                ("user_id", id()),
+                ("user_type", json!({"enum": ["person", "bot"]})),
+                ("name", text()),
+                ("permissions", list_of(&named("Permission"))),
+            ]),
+        ),
         ("Account", object(&account)),
         ("NewAccount", object(&[("id", id()), ("name", text())])),
         ("Accounts", list(&named("Account"))),
@@ -165,74 +170,104 @@ fn answers() -> Vec<(&'static str, Value)> {
         ),
         ("Entity", object(&entity)),
         ("Entities", list(&named("Entity"))),
-        ("Credential", object(&[
-            ("id", id()),
-            ("name", text()),
-            ("protocol", text()),
-            ("details", any_object()),
-            ("secrets_hidden?", flag()),
-        ])),
+        (
+            "Credential",
+            object(&[
+                ("id", id()),
+                ("name", text()),
+                ("protocol", text()),
+                ("details", any_object()),
+                ("secrets_hidden?", flag()),
+            ]),
+        ),
         ("AllCredentials", list(&named("Credential"))),
-        ("Sensor", object(&[
-            ("id", id()),
-            ("name", text()),
-            ("protocol", text()),
-            ("default_interval", optional_id()),
-            ("details", any_object()),
-        ])),
+        (
+            "Sensor",
+            object(&[
+                ("id", id()),
+                ("name", text()),
+                ("protocol", text()),
+                ("default_interval", optional_id()),
+                ("details", any_object()),
+            ]),
+        ),
         ("Sensors", list(&named("Sensor"))),
         ("Series", series(&point)),
         ("Rollups", series(&bucket)),
-        ("Top", object(&[
-            ("t", number()),
-            ("total", number()),
-            ("list", list_of(&object(&[("p", text()), ("v", number())]))),
-        ])),
+        (
+            "Top",
+            object(&[
+                ("t", number()),
+                ("total", number()),
+                ("list", list_of(&object(&[("p", text()), ("v", number())]))),
+            ]),
+        ),
         ("Last", list(&object(&[("p", text()), ("t", number()), ("v", number())]))),
-        ("Paths", object(&[
-            ("paths", map_of(&found)),
-            ("limit_reached", flag()),
-            ("paths_with_trailing?", map_of(&found)),
-        ])),
+        (
+            "Paths",
+            object(&[
+                ("paths", map_of(&found)),
+                ("limit_reached", flag()),
+                ("paths_with_trailing?", map_of(&found)),
+            ]),
+        ),
         ("Path", object(&[("path", text())])),
-        ("Problems", list(&object(&[
-            ("bot", id()),
-            ("entity", id()),
-            ("protocol", text()),
-            ("since", number()),
-            ("error", text()),
-        ]))),
-        ("Overview", object(&[
-            ("now", number()),
-            ("devices", list_of(&named("OverviewDevice"))),
-            ("suggested", list_of(&named("Entity"))),
-            ("bots", list_of(&object(&[
+        (
+            "Problems",
+            list(&object(&[
+                ("bot", id()),
+                ("entity", id()),
+                ("protocol", text()),
+                ("since", number()),
+                ("error", text()),
+            ])),
+        ),
+        (
+            "Overview",
+            object(&[
+                ("now", number()),
+                ("devices", list_of(&named("OverviewDevice"))),
+                ("suggested", list_of(&named("Entity"))),
+                (
+                    "bots",
+                    list_of(&object(&[
+                        ("id", id()),
+                        ("name", text()),
+                        ("protocol", optional_text()),
+                        ("last_login", optional_id()),
+                        ("online", flag()),
+                    ])),
+                ),
+            ]),
+        ),
+        (
+            "OverviewDevice",
+            object(&[
                 ("id", id()),
                 ("name", text()),
-                ("protocol", optional_text()),
-                ("last_login", optional_id()),
-                ("online", flag()),
-            ]))),
-        ])),
-        ("OverviewDevice", object(&[
-            ("id", id()),
-            ("name", text()),
-            ("address", optional_text()),
-            ("protocols", list_of(&text())),
-            ("state", json!({"enum": ["ok", "warning", "down", "unknown", "off"]})),
-            ("last_seen", optional_number()),
-            ("ping", json!({
-                "type": ["object", "null"],
-                "properties": {"success": optional_number(), "rtt": optional_number(), "rtts": minutes},
-                "required": ["success", "rtt", "rtts"],
-            })),
-            ("traffic", json!({
-                "type": ["object", "null"],
-                "properties": {"in": optional_number(), "out": optional_number(), "ins": minutes, "outs": minutes},
-                "required": ["in", "out", "ins", "outs"],
-            })),
-            ("problem", optional_text()),
-        ])),
+                ("address", optional_text()),
+                ("protocols", list_of(&text())),
+                ("state", json!({"enum": ["ok", "warning", "down", "unknown", "off"]})),
+                ("last_seen", optional_number()),
+                (
+                    "ping",
+                    json!({
+                        "type": ["object", "null"],
+                        "properties": {"success": optional_number(), "rtt": optional_number(), "rtts": minutes},
+                        "required": ["success", "rtt", "rtts"],
+                    }),
+                ),
+                (
+                    "traffic",
+                    json!({
+                        "type": ["object", "null"],
+                        "properties": {"in": optional_number(), "out": optional_number(), "ins": minutes, "outs": minutes},
+                        "required": ["in", "out", "ins", "outs"],
+                    }),
+                ),
+                ("problem", optional_text()),
+            ]),
+        ),
     ]
 }
 
@@ -241,7 +276,8 @@ fn inputs() -> Vec<(&'static str, Value)> {
     let methods = json!({"type": ["array", "null"], "items": {"enum": ["GET", "POST", "PUT", "DELETE"]}});
     let person = [("username", text()), ("password", text()), ("name", text()), ("email", text())];
     let value = json!({"type": ["number", "string"]});
-    let series = [("p", text()), ("t0?", value.clone()), ("t1?", value.clone()), ("sort?", text()), ("limit?", id())];
+    let series =
+        [("p", text()), ("t0?", value.clone()), ("t1?", value.clone()), ("sort?", text()), ("limit?", id())];
     let sensor = object(&[("sensor", id_or_text.clone()), ("interval?", optional_id())]);
     let protocol = object(&[
         ("credential", id_or_text),
@@ -250,44 +286,54 @@ fn inputs() -> Vec<(&'static str, Value)> {
     ]);
     let bot = [("name", text()), ("protocol?", optional_text())];
     vec![
-        ("FirstPerson", object(&[&person[..], &[("timezone?", optional_text()), ("setup", text())]].concat())),
+        (
+            "FirstPerson",
+            object(&[&person[..], &[("timezone?", optional_text()), ("setup", text())]].concat()),
+        ),
         ("Credentials", object(&[("username", text()), ("password", text())])),
         ("AccountInput", object(&[("name?", text()), ("raw_days?", id())])),
         ("BotInput", object(&bot)),
         ("AccountBotInput", object(&[&bot[..], &[("config?", optional_text())]].concat())),
         ("Grant", object(&[("resource_prefix", optional_text()), ("methods", methods)])),
-        ("EntityInput", object(&[
-            ("name", text()),
-            ("entity_type", text()),
-            ("parent?", json!({"type": ["integer", "string", "null"]})),
-            ("details", any_object()),
-            ("protocols?", map_of(&protocol)),
-        ])),
+        (
+            "EntityInput",
+            object(&[
+                ("name", text()),
+                ("entity_type", text()),
+                ("parent?", json!({"type": ["integer", "string", "null"]})),
+                ("details", any_object()),
+                ("protocols?", map_of(&protocol)),
+            ]),
+        ),
         ("CredentialInput", object(&[("name", text()), ("protocol", text()), ("details", any_object())])),
-        ("SensorInput", object(&[
-            ("name", text()),
-            ("protocol", text()),
-            ("default_interval", optional_id()),
-            ("details", any_object()),
-        ])),
+        (
+            "SensorInput",
+            object(&[
+                ("name", text()),
+                ("protocol", text()),
+                ("default_interval", optional_id()),
+                ("details", any_object()),
+            ]),
+        ),
         ("PersonInput", object(&[&person[..], &[("timezone?", optional_text())]].concat())),
-        ("PersonChange", object(&[
-            ("username?", text()),
-            ("name?", text()),
-            ("email?", text()),
-            ("timezone?", text()),
-        ])),
+        (
+            "PersonChange",
+            object(&[("username?", text()), ("name?", text()), ("email?", text()), ("timezone?", text())]),
+        ),
         ("PasswordChange", object(&[("old_password?", text()), ("new_password", text())])),
         ("TimedValues", list_of(&object(&[("p", text()), ("v", value.clone()), ("t", value.clone())]))),
         ("Values", list_of(&object(&[("p", text()), ("v", value)]))),
         ("SeriesQuery", object(&series)),
         ("RollupQuery", object(&[&series[..], &[("a", json!({"type": "integer"}))]].concat())),
-        ("BotProblems", list(&object(&[
-            ("account", id()),
-            ("entity", id()),
-            ("protocol", text()),
-            ("since", number()),
-            ("error", text()),
-        ]))),
+        (
+            "BotProblems",
+            list(&object(&[
+                ("account", id()),
+                ("entity", id()),
+                ("protocol", text()),
+                ("since", number()),
+                ("error", text()),
+            ])),
+        ),
     ]
 }

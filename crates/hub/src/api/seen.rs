@@ -49,7 +49,8 @@ impl Seen {
         let mut inner = self.lock();
         let Inner { last, online, .. } = &mut *inner;
         let is_away = |bot: &i64| last.get(bot).is_none_or(|seen| now - seen >= ONLINE);
-        let gone: Vec<_> = online.iter().filter(|(bot, on)| **on && is_away(bot)).map(|(bot, _)| *bot).collect();
+        let gone: Vec<_> =
+            online.iter().filter(|(bot, on)| **on && is_away(bot)).map(|(bot, _)| *bot).collect();
         for bot in &gone {
             online.remove(bot);
         }

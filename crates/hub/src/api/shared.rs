@@ -85,12 +85,7 @@ impl Shared {
     }
 
     pub(crate) fn register(&self) -> Register<'_> {
-        Register {
-            directory: &self.directory,
-            sessions: &self.sessions,
-            keys: &self.keys,
-            now: self.now(),
-        }
+        Register { directory: &self.directory, sessions: &self.sessions, keys: &self.keys, now: self.now() }
     }
 
     /// To be called when a change of users or permissions is committed, and before it is answered.
@@ -109,10 +104,7 @@ impl Shared {
         }
         let secret = secret::random::<64>().map_err(no_random)?.to_vec();
         let kept = secret.clone();
-        let id = self
-            .store
-            .write(move |c| sessions::insert_key(c, &kept, now, now - KEY_KNOWN))
-            .await?;
+        let id = self.store.write(move |c| sessions::insert_key(c, &kept, now, now - KEY_KNOWN)).await?;
         self.keys.add(Key { id, secret, created: now }, now);
         self.keys.sign(user, session, now).ok_or(StoreError::TakenBack("the clock was set".to_owned()))
     }

@@ -40,7 +40,10 @@ pub(crate) async fn run(hub: Arc<Shared>) {
 pub(crate) async fn write_seen(hub: &Shared) -> Result<(), StoreError> {
     let bots = hub.seen.take_unwritten();
     let over = hub.sessions.sweep(hub.now());
-    let seen = hub.sessions.seen();
+    let seen = hub.sessions.take_seen();
+    if bots.is_empty() && over.is_empty() && seen.is_empty() {
+        return Ok(());
+    }
     hub.store
         .write(move |c| {
             users::set_last_logins(c, &bots)?;

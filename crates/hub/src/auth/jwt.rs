@@ -132,7 +132,9 @@ mod tests {
         assert!(keys.verify(&header.replace("Bearer 3", "Bearer 4"), NOW, 0).is_none());
         let others = Keys::new(vec![Key { id: 3, secret: vec![8; 32], created: NOW }]);
         assert!(others.verify(&header, NOW, 0).is_none());
-        for nonsense in ["", "Bearer", "Bearer 3", "Bearer 3:", "Bearer x:a.b.c", "Bearer 3:..", "Basic 3:a.b.c"] {
+        for nonsense in
+            ["", "Bearer", "Bearer 3", "Bearer 3:", "Bearer x:a.b.c", "Bearer 3:..", "Basic 3:a.b.c"]
+        {
             assert!(keys.verify(nonsense, NOW, 0).is_none(), "{nonsense}");
         }
     }

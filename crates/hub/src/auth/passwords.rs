@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
-    password_hash::phc::PasswordHash,
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
 };
 use tokio::sync::Semaphore;
 
@@ -83,9 +82,8 @@ fn argon2() -> Result<Argon2<'static>, PasswordError> {
 /// As [`Passwords::hash`], on this thread.
 pub(crate) fn hash_now(password: &str) -> Result<String, PasswordError> {
     let salt = secret::random::<16>().map_err(|_| PasswordError::Broken)?;
-    let hash: PasswordHash = argon2()?
-        .hash_password_with_salt(password.as_bytes(), &salt)
-        .map_err(|_| PasswordError::Broken)?;
+    let hash: PasswordHash =
+        argon2()?.hash_password_with_salt(password.as_bytes(), &salt).map_err(|_| PasswordError::Broken)?;
     Ok(hash.to_string())
 }
 

@@ -1,8 +1,7 @@
 //! Random secrets, their hashes, and comparisons that take the same time whatever they find.
 
 use ring::{
-    digest,
-    hmac,
+    digest, hmac,
     rand::{SecureRandom, SystemRandom},
 };
 use subtle::ConstantTimeEq;

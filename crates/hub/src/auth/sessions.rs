@@ -44,6 +44,8 @@ pub(crate) struct Sessions(Mutex<Inner>);
 struct Inner {
     by_id: HashMap<String, Session>,
     by_secret: HashMap<[u8; 32], String>,
+    /// Up to which time it was told when sessions were used.
+    told: i64,
 }
 
 impl Inner {
@@ -140,9 +142,18 @@ impl Sessions {
         self.lock().remove_if(|session| session.is_over(now))
     }
 
-    /// When each session was used last.
-    pub(crate) fn seen(&self) -> Vec<(String, i64)> {
-        self.lock().by_id.values().map(|session| (session.id.clone(), session.seen)).collect()
+    /// The sessions that were used since this was asked last, and when.
+    pub(crate) fn take_seen(&self) -> Vec<(String, i64)> {
+        let mut inner = self.lock();
+        let last = std::mem::replace(&mut inner.told, i64::MIN);
+        let seen: Vec<_> = inner
+            .by_id
+            .values()
+            .filter(|session| session.seen > last)
+            .map(|session| (session.id.clone(), session.seen))
+            .collect();
+        inner.told = seen.iter().map(|(_, seen)| *seen).max().unwrap_or(last);
+        seen
     }
 }
 

@@ -32,9 +32,16 @@ pub(crate) struct Caller {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Via {
     /// By the hash of its token.
-    BotToken { hash: [u8; 32] },
-    Bearer { session: String },
-    Cookie { session: String, csrf: String },
+    BotToken {
+        hash: [u8; 32],
+    },
+    Bearer {
+        session: String,
+    },
+    Cookie {
+        session: String,
+        csrf: String,
+    },
 }
 
 impl Caller {
@@ -58,7 +65,12 @@ pub(crate) struct Register<'a> {
 
 impl Register<'_> {
     /// Who asks; a refusal when it is nobody that is known.
-    pub(crate) fn identify(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    pub(crate) fn identify(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Refusal> {
         if let Some(header) = headers.get(AUTHORIZATION) {
             return self.by_bearer(header).ok_or_else(Refusal::access_denied);
         }
@@ -67,15 +79,16 @@ impl Register<'_> {
             return Ok(Caller { user, via: Via::BotToken { hash } });
         }
         let cookie = cookie(headers).ok_or_else(Refusal::access_denied)?;
-        let (session, user) =
-            self.sessions.by_secret(cookie, self.now).ok_or_else(Refusal::access_denied)?;
+        let (session, user) = self.sessions.by_secret(cookie, self.now).ok_or_else(Refusal::access_denied)?;
         let user = self.directory.user(user).ok_or_else(Refusal::access_denied)?;
         let csrf = csrf_of(cookie);
         if !matches!(*method, Method::GET | Method::HEAD) {
             check_origin(headers)?;
             let sent = headers.get(CSRF_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
             if !secret::same(sent, csrf.as_bytes()) {
-                return Err(Refusal::forbidden("the header X-CSRF-Token is missing or wrong; load the page again"));
+                return Err(Refusal::forbidden(
+                    "the header X-CSRF-Token is missing or wrong; load the page again",
+                ));
             }
         }
         Ok(Caller { user, via: Via::Cookie { session, csrf } })

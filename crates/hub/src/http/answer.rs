@@ -38,6 +38,8 @@ pub(crate) struct Answer {
 enum Content {
     Nothing,
     Whole(Bytes),
+    /// As it is, and compressed.
+    Packed(Bytes, Bytes),
     /// A large list, in pieces that were made one after the other.
     Pieces(Vec<Bytes>),
     /// Written as things happen; never compressed, so that each piece is on its way at once.
@@ -81,8 +83,9 @@ impl Answer {
         Self::new(StatusCode::OK, "application/json", Content::Pieces(pieces))
     }
 
-    pub(crate) fn bytes(content_type: &'static str, bytes: Bytes) -> Self {
-        Self::new(StatusCode::OK, content_type, Content::Whole(bytes))
+    /// Bytes that are there in both forms.
+    pub(crate) fn packed(content_type: &'static str, bytes: Bytes, packed: Bytes) -> Self {
+        Self::new(StatusCode::OK, content_type, Content::Packed(bytes, packed))
     }
 
     pub(crate) fn live(content_type: &'static str, body: Body) -> Self {
@@ -129,6 +132,15 @@ impl Answer {
                     }
                     bytes => bytes,
                 };
+                headers.insert(CONTENT_LENGTH, bytes.len().into());
+                body = Full::new(bytes).boxed_unsync();
+            }
+            Content::Packed(plain, packed) => {
+                let is_packed = gzip && packed.len() < plain.len();
+                if is_packed {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
+                let bytes = if is_packed { packed } else { plain };
                 headers.insert(CONTENT_LENGTH, bytes.len().into());
                 body = Full::new(bytes).boxed_unsync();
             }
@@ -212,18 +224,22 @@ pub(crate) fn holds_etag(asked: &HeaderMap, etag: &HeaderValue) -> bool {
 
 async fn compressed(pieces: Vec<Bytes>) -> Bytes {
     let length = pieces.iter().map(Bytes::len).sum::<usize>();
-    let gzip = move || {
-        let mut encoder = GzEncoder::new(Vec::with_capacity(length / 8), Compression::fast());
-        for piece in &pieces {
-            // Writing to memory does not fail; if it did, the client would see a broken body, as it should.
-            let _ = encoder.write_all(piece);
-        }
-        Bytes::from(encoder.finish().unwrap_or_default())
-    };
+    let work = move || gzip(&pieces, Compression::fast());
     if length < GZIP_ASIDE_FROM {
-        return gzip();
+        return work();
     }
-    tokio::task::spawn_blocking(gzip).await.unwrap_or_default()
+    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+}
+
+/// The pieces as one, compressed.
+pub(crate) fn gzip(pieces: &[Bytes], level: Compression) -> Bytes {
+    let length = pieces.iter().map(Bytes::len).sum::<usize>();
+    let mut encoder = GzEncoder::new(Vec::with_capacity(length / 8), level);
+    for piece in pieces {
+        // Writing to memory does not fail; if it did, the client would see a broken body, as it should.
+        let _ = encoder.write_all(piece);
+    }
+    Bytes::from(encoder.finish().unwrap_or_default())
 }
 
 /// Why a request is not done. Its text is for who asked, and holds no secret.
@@ -274,10 +290,7 @@ impl Refusal {
 
     /// Something is wrong here, not with the request; the log says what.
     pub(crate) fn internal() -> Self {
-        Self::detail(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the hub could not do this; its log says more",
-        )
+        Self::detail(StatusCode::INTERNAL_SERVER_ERROR, "the hub could not do this; its log says more")
     }
 
     #[must_use]
@@ -295,11 +308,8 @@ impl Refusal {
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let Refusal { status, text, is_plain, headers } = refusal;
-        let mut answer = if is_plain {
-            Self::text(status, text)
-        } else {
-            Self::json(status, &json!({ "detail": text }))
-        };
+        let mut answer =
+            if is_plain { Self::text(status, text) } else { Self::json(status, &json!({ "detail": text })) };
         answer.headers = headers;
         answer
     }

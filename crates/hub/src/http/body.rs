@@ -102,10 +102,7 @@ impl Bodies {
         loop {
             let soon = end.min(Instant::now() + self.limits.silence);
             let Ok(frame) = timeout_at(soon, body.frame()).await else {
-                return Err(Refusal::detail(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "the body did not come in time",
-                ));
+                return Err(Refusal::detail(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"));
             };
             match frame {
                 None => return Ok(Held { bytes: bytes.freeze(), _room: Some(room) }),

@@ -162,3 +162,85 @@ where
 pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::http::{Answer, body::Bodies};
+
+    async fn started(limits: Limits, bodies: Bodies) -> (SocketAddr, watch::Sender<bool>) {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let handler = move |request: Request<Incoming>, _| {
+            let bodies = bodies.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let answer = match bodies.read(&head.headers, body, usize::MAX).await {
+                    Ok(held) => Answer::ok(&held.bytes.len()),
+                    Err(refusal) => refusal.into(),
+                };
+                answer.into_response(&head.method, &head.headers).await
+            }
+        };
+        tokio::spawn(serve(listener, None, limits, handler, stopping));
+        (address, stop)
+    }
+
+    fn sent(address: SocketAddr, bytes: &str) -> std::net::TcpStream {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        stream
+    }
+
+    fn all(mut stream: std::net::TcpStream) -> String {
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text);
+        text
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_sends_a_head_or_a_body_too_slowly_is_let_go() {
+        let limits = Limits { header_read: Duration::from_millis(50), ..Limits::default() };
+        let short = Duration::from_millis(50);
+        let bodies = Bodies::new(crate::http::body::BodyLimits { silence: short, ..Default::default() });
+        let (address, _stop) = started(limits, bodies).await;
+        assert_eq!(all(sent(address, "")), "");
+        assert!(!all(sent(address, "GET / HTTP/1.1\r\nhost: ")).contains("200 OK"));
+        let slow = all(sent(address, "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc"));
+        assert!(slow.starts_with("HTTP/1.1 408"), "{slow}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn bodies_that_do_not_fit_into_the_memory_for_all_wait_and_are_sent_again_later() {
+        let all_bodies = crate::http::body::BodyLimits {
+            all: 2_048,
+            room: Duration::from_millis(50),
+            ..Default::default()
+        };
+        let (address, _stop) = started(Limits::default(), Bodies::new(all_bodies)).await;
+        let first = sent(address, "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\n");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let second = "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\nconnection: close\r\n\r\n";
+        let refused = all(sent(address, second));
+        assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1"), "{refused}");
+        drop(first);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_connection_too_many_waits_until_another_one_ends() {
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let (address, _stop) = started(limits, Bodies::new(Default::default())).await;
+        let first = sent(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second = sent(address, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        second.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!((&second).read(&mut [0; 1]).is_err(), "the second one must wait");
+        drop(first);
+        second.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert!(all(second).starts_with("HTTP/1.1 200"));
+    }
+}

@@ -53,7 +53,10 @@ pub enum TlsError {
 
 pub(crate) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let certificates = read(&files.certificate, "certificate", |pem| {
-        CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, pem::Error>>().ok().filter(|c| !c.is_empty())
+        CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<Vec<_>, pem::Error>>()
+            .ok()
+            .filter(|c| !c.is_empty())
     })?;
     let key = read(&files.key, "key", |pem| PrivateKeyDer::from_pem_slice(pem).ok())?;
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -67,8 +70,7 @@ pub(crate) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsEr
 }
 
 fn read<T>(file: &Path, what: &'static str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, TlsError> {
-    let pem = std::fs::read(file)
-        .map_err(|source| TlsError::Read { what, file: file.to_owned(), source })?;
+    let pem = std::fs::read(file).map_err(|source| TlsError::Read { what, file: file.to_owned(), source })?;
     parse(&pem).ok_or_else(|| TlsError::NotPem { what, file: file.to_owned() })
 }
 

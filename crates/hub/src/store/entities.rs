@@ -66,7 +66,14 @@ pub(crate) fn insert(
         "INSERT INTO entities (account, name, entity_type, parent, details, suggested_by)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![account, input.name, input.entity_type, input.parent, input.details, suggested_by])?;
+    .execute(params![
+        account,
+        input.name,
+        input.entity_type,
+        input.parent,
+        input.details,
+        suggested_by
+    ])?;
     let id = c.last_insert_rowid();
     set_protocols(c, id, &input.protocols)?;
     Ok(Ok(id))

@@ -51,8 +51,8 @@ pub(crate) fn set_seen(c: &Connection, seen: &[(String, i64)]) -> Result<(), Sto
 
 pub(crate) fn keys(c: &Connection) -> Result<Vec<Key>, StoreError> {
     let mut list = c.prepare_cached("SELECT id, secret, created FROM jwt_keys ORDER BY created")?;
-    let keys = list
-        .query_map([], |row| Ok(Key { id: row.get(0)?, secret: row.get(1)?, created: row.get(2)? }))?;
+    let keys =
+        list.query_map([], |row| Ok(Key { id: row.get(0)?, secret: row.get(1)?, created: row.get(2)? }))?;
     Ok(keys.collect::<Result<_, _>>()?)
 }
 

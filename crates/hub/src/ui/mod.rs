@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::OnceLock};
 
 use bytes::Bytes;
+use flate2::Compression;
 use hyper::{
     Method, StatusCode,
     header::{ALLOW, CONTENT_SECURITY_POLICY, HeaderValue},
@@ -10,7 +11,7 @@ use hyper::{
 
 use crate::{
     auth::secret,
-    http::{Answer, Refusal},
+    http::{Answer, Refusal, answer::gzip},
 };
 
 /// Nothing is loaded from anywhere else, and nobody may put the page into another one.
@@ -22,6 +23,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 struct Asset {
     kind: &'static str,
     bytes: Bytes,
+    /// Compressed once, when somebody asks for it first.
+    packed: OnceLock<Bytes>,
     etag: Option<HeaderValue>,
 }
 
@@ -33,7 +36,65 @@ macro_rules! assets {
 }
 
 // Every file in `assets/`: a test compares the two.
-assets!["index.html"];
+assets![
+    "api.js",
+    "app.js",
+    "chart_options.js",
+    "charts.js",
+    "clock.js",
+    "dom.js",
+    "early.js",
+    "format.js",
+    "forms.js",
+    "icon.svg",
+    "index.html",
+    "live.js",
+    "ranges.js",
+    "router.js",
+    "series.js",
+    "session.js",
+    "shell.js",
+    "snmp_check.js",
+    "sparkline.js",
+    "style/base.css",
+    "style/parts.css",
+    "style/views.css",
+    "theme.js",
+    "ui.js",
+    "vendor/uplot.css",
+    "vendor/uplot.js",
+    "views/admin/accounts.js",
+    "views/admin/bots.js",
+    "views/admin/credential_form.js",
+    "views/admin/credentials.js",
+    "views/admin/index.js",
+    "views/admin/people.js",
+    "views/admin/permissions.js",
+    "views/admin/records.js",
+    "views/admin/sensor_form.js",
+    "views/admin/sensors.js",
+    "views/admin/usage.js",
+    "views/device.js",
+    "views/device_charts.js",
+    "views/device_edit.js",
+    "views/device_interfaces.js",
+    "views/device_model.js",
+    "views/device_protocol.js",
+    "views/device_sensors.js",
+    "views/explore.js",
+    "views/explore_names.js",
+    "views/explore_search.js",
+    "views/login.js",
+    "views/overview.js",
+    "views/overview_list.js",
+    "views/overview_model.js",
+    "views/passwords.js",
+    "views/profile.js",
+    "views/protocols.js",
+    "views/setup.js",
+    "views/traffic.js",
+    "views/traffic_panel.js",
+];
 
 fn assets() -> &'static HashMap<&'static str, Asset> {
     static ASSETS: OnceLock<HashMap<&'static str, Asset>> = OnceLock::new();
@@ -41,7 +102,8 @@ fn assets() -> &'static HashMap<&'static str, Asset> {
         let asset = |&(name, bytes): &(&'static str, &'static [u8])| {
             let hash = secret::hex(&secret::hash_bytes(bytes));
             let etag = HeaderValue::try_from(format!("W/\"{}\"", hash.get(..24).unwrap_or(&hash))).ok();
-            (name, Asset { kind: kind(name), bytes: Bytes::from_static(bytes), etag })
+            let packed = OnceLock::new();
+            (name, Asset { kind: kind(name), bytes: Bytes::from_static(bytes), packed, etag })
         };
         FILES.iter().map(asset).collect()
     })
@@ -74,7 +136,8 @@ pub(crate) fn answer(method: &Method, path: &str) -> Answer {
         let refusal = Refusal::detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
         return refusal.with_header(ALLOW, HeaderValue::from_static("GET")).into();
     }
-    let answer = Answer::bytes(asset.kind, asset.bytes.clone())
+    let packed = asset.packed.get_or_init(|| gzip(std::slice::from_ref(&asset.bytes), Compression::best()));
+    let answer = Answer::packed(asset.kind, asset.bytes.clone(), packed.clone())
         .with_header(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     asset.etag.iter().fold(answer, |answer, etag| answer.with_etag(etag.clone()))
 }

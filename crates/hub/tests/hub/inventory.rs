@@ -1,6 +1,6 @@
 //! Accounts, entities, credentials and sensors.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -422,9 +422,9 @@ async fn the_overview_shows_what_was_measured_last_also_after_a_restart() {
     hub.hub = grafolean_hub::Hub::open(grafolean_hub::HubOptions::new(directory.path())).await.unwrap();
     hub.listening = hub.hub.listen("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
     let admin = hub.admin().await;
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = tokio::time::Instant::now() + Duration::from_secs(10);
     while !check(hub.get(&admin, &format!("accounts/{account}/overview")).await.expect(200).json()) {
-        assert!(Instant::now() < end, "the overview stays empty");
+        assert!(tokio::time::Instant::now() < end, "the overview stays empty");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     drop(directory);

@@ -1,7 +1,5 @@
 //! Logging in, staying so, and being let go.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use crate::support::{Got, PASSWORD, Served, Who};
@@ -110,20 +108,14 @@ async fn a_bearer_token_opens_what_its_person_may_and_is_exchanged() {
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_are_answered_alike() {
     let hub = Served::start().await;
-    let time = async |username: &str| {
+    let mut answers = Vec::new();
+    for username in ["admin", "nobody", "", "admin\u{0}", &"x".repeat(5_000)] {
         let body = json!({"username": username, "password": "wrong wrong"});
-        let start = Instant::now();
         let got = hub.ask(&Who::Nobody, "POST", "auth/login", body).await.expect(401);
-        assert_eq!(got.text, r#"{"detail":"Invalid credentials"}"#);
-        start.elapsed()
-    };
-    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
-    for i in 0..4 {
-        known = known.min(time("admin").await);
-        unknown = unknown.min(time(&format!("nobody{i}")).await);
+        answers.push(got.text);
     }
-    // Both compute a hash, which takes far longer than everything else.
-    assert!(known < unknown * 3 && unknown < known * 3, "{known:?} {unknown:?}");
+    answers.dedup();
+    assert_eq!(answers, [r#"{"detail":"Invalid credentials"}"#]);
 }
 
 #[tokio::test]

@@ -58,7 +58,10 @@ impl fmt::Display for Wrong {
             Self::Nothing => f.write_str("Missing data"),
             Self::Timed => f.write_str("Parameter 't' shouldn't be specified with POST"),
             Self::Path { place, path } => {
-                write!(f, "Input validation failed: Invalid PathInputValue format: {path} (value {place} of the list)")
+                write!(
+                    f,
+                    "Input validation failed: Invalid PathInputValue format: {path} (value {place} of the list)"
+                )
             }
             Self::System { place, path } => write!(
                 f,
@@ -67,7 +70,10 @@ impl fmt::Display for Wrong {
             ),
             Self::Value { place, path, why } => write!(f, "value {place} of the list ({path}): {why}"),
             Self::Twice { place, path } => {
-                write!(f, "value {place} of the list ({path}): the same path and time stand in the list before")
+                write!(
+                    f,
+                    "value {place} of the list ({path}): the same path and time stand in the list before"
+                )
             }
         }
     }
@@ -405,8 +411,10 @@ mod tests {
     #[test]
     fn values_and_times_come_as_numbers_or_texts() {
         let body = r#" [ {"p":"a.b","v":1,"t":1700000000.25} , {"t":"1700000001","v":" 2.5e3 ","p":"a\u002eb", "x":[{"]":"}"}]} ] "#;
-        let expected =
-            vec![("a.b".to_owned(), 1_700_000_000_250_000, 1.0), ("a.b".to_owned(), 1_700_000_001_000_000, 2500.0)];
+        let expected = vec![
+            ("a.b".to_owned(), 1_700_000_000_250_000, 1.0),
+            ("a.b".to_owned(), 1_700_000_001_000_000, 2500.0),
+        ];
         assert_eq!(put(body).unwrap(), expected);
         assert_eq!(put("[]").unwrap(), []);
     }
@@ -425,7 +433,9 @@ mod tests {
         ] {
             assert_eq!(micros(text.as_bytes()), Some(expected), "{text}");
         }
-        for text in ["", ".", "1.x", ".5x", "-1", "10000000000", "nan", "inf", "1e300", "x", "1_0", "0x10", "1 2"] {
+        for text in
+            ["", ".", "1.x", ".5x", "-1", "10000000000", "nan", "inf", "1e300", "x", "1_0", "0x10", "1 2"]
+        {
             assert_eq!(micros(text.as_bytes()), None, "{text}");
         }
     }
@@ -434,7 +444,10 @@ mod tests {
     fn the_first_wrong_value_is_named_by_its_place_its_path_and_the_reason() {
         let good = r#"{"p":"ok","v":1,"t":1}"#;
         for (bad, named) in [
-            (r#"{"p":"bad path!","v":1,"t":1}"#, "Input validation failed: Invalid PathInputValue format: bad path!"),
+            (
+                r#"{"p":"bad path!","v":1,"t":1}"#,
+                "Input validation failed: Invalid PathInputValue format: bad path!",
+            ),
             (r#"{"p":"system.x","v":1,"t":1}"#, "should not start with 'system.'"),
             (r#"{"v":1,"t":1}"#, "value 1 of the list (?): there is no path 'p'"),
             (r#"{"p":7,"v":1,"t":1}"#, "the path 'p' is 7, not a text"),
@@ -482,7 +495,10 @@ mod tests {
         assert!(sent.iter().all(|one| one.time == 5));
         assert_eq!(list(br#"[{"p":"a","v":1,"t":1}]"#, Stamp::Now(5)), Err(Wrong::Timed));
         assert_eq!(list(b"[]", Stamp::Now(5)), Err(Wrong::Nothing));
-        assert!(matches!(list(br#"[{"p":"a","v":1},{"p":"a","v":2}]"#, Stamp::Now(5)), Err(Wrong::Twice { .. })));
+        assert!(matches!(
+            list(br#"[{"p":"a","v":1},{"p":"a","v":2}]"#, Stamp::Now(5)),
+            Err(Wrong::Twice { .. })
+        ));
     }
 
     proptest! {

@@ -79,7 +79,8 @@ impl Wanted {
         let starts = match args.get("t0") {
             None => vec![None; paths.len()],
             Some(text) => {
-                let starts: Vec<i64> = text.split(',').map(|text| time(text, "t0")).collect::<Result<_, _>>()?;
+                let starts: Vec<i64> =
+                    text.split(',').map(|text| time(text, "t0")).collect::<Result<_, _>>()?;
                 match starts.as_slice() {
                     [one] => vec![Some(*one); paths.len()],
                     many if many.len() == paths.len() => many.iter().copied().map(Some).collect(),
@@ -156,7 +157,9 @@ pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
     let level = args.get("a").and_then(|level| level.parse::<i64>().ok());
     let level = level.ok_or_else(|| Refusal::bad_request("Invalid parameter: a"))?;
     let level = u8::try_from(level).ok().filter(|level| *level <= LAST_LEVEL).ok_or_else(|| {
-        Refusal::bad_request(format!("Invalid parameter a (should be a number in range from 0 to {LAST_LEVEL})."))
+        Refusal::bad_request(format!(
+            "Invalid parameter a (should be a number in range from 0 to {LAST_LEVEL})."
+        ))
     })?;
     let wanted = Wanted::of(&paths, &args, cx.now())?;
     let half = 3_i64.pow(u32::from(level)) * 1_800 * SECOND;
@@ -217,4 +220,3 @@ pub(crate) async fn last(cx: &Cx) -> Result<Answer, Refusal> {
     json.raw("]}");
     Ok(Answer::json_pieces(json.finish()))
 }
-

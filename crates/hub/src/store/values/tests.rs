@@ -335,7 +335,10 @@ async fn while_the_disk_is_full_values_are_refused_and_nothing_acknowledged_is_l
         let question = format!("PRAGMA max_page_count = {pages}");
         store.write(move |db| Ok(db.query_row(&question, [], |_| Ok(()))?)).await
     };
-    let pages = store.read(|db| Ok(db.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))?)).await.unwrap();
+    let pages = store
+        .read(|db| Ok(db.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0))?))
+        .await
+        .unwrap();
     let mut kept = Vec::new();
     // Room for a little more than the empty tables.
     limit(&store, pages + 18).await.unwrap();
