@@ -1,6 +1,7 @@
 //! Stands between bots and hub, and fails a part of the requests, each in one of five ways.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,8 +16,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 /// Ways to fail: in its order, as counted.
-const WAYS: [&str; 5] =
-    ["an error at once", "an error afterwards", "no answer at once", "no answer afterwards", "half an answer"];
+const WAYS: [&str; 5] = [
+    "an error at once",
+    "an error afterwards",
+    "no answer at once",
+    "no answer afterwards",
+    "half an answer",
+];
 
 #[derive(Clone)]
 pub(crate) struct Proxy(Arc<Shared>);
@@ -76,10 +82,7 @@ impl Proxy {
         counted.collect::<Vec<_>>().join(", ")
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Broken>, Box<dyn std::error::Error + Send + Sync>> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Broken>, io::Error> {
         let shared = &self.0;
         shared.requests.fetch_add(1, Relaxed);
         let fails = fastrand::u64(0..100) < shared.failing_percent.load(Relaxed);
@@ -90,14 +93,16 @@ impl Proxy {
         let is_stream = request.uri().path().ends_with("/changes");
         match way {
             Some(0) => return Ok(error()),
-            Some(2) => return Err("closed before the hub was asked".into()),
+            Some(2) => return Err(io::Error::other("closed before the hub was asked")),
             _ => {}
         }
         let (head, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let url = format!("http://{}{}", shared.hub, head.uri);
         let mut asked = shared.client.request(head.method, url).body(body);
-        for (name, value) in head.headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length") {
+        for (name, value) in
+            head.headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length")
+        {
             asked = asked.header(name, value);
         }
         let Ok(mut answer) = asked.send().await else { return Ok(error()) };
@@ -114,22 +119,25 @@ impl Proxy {
                     }
                 }
             });
-            return Ok(made.body(Broken::Stream(stream))?);
+            return Ok(made.body(Broken::Stream(stream)).map_err(io::Error::other)?);
         }
-        let whole = answer.bytes().await?;
+        let whole = answer.bytes().await.map_err(io::Error::other)?;
         match way {
             Some(1) => Ok(error()),
-            Some(3) => Err("closed after the hub had answered".into()),
-            Some(4) if whole.len() > 1 => Ok(made.body(Broken::Half(Some(whole.slice(..whole.len() / 2))))?),
-            _ => Ok(made.body(Broken::Whole(Full::new(whole)))?),
+            Some(3) => Err(io::Error::other("closed after the hub had answered")),
+            Some(4) if whole.len() > 1 => {
+                made.body(Broken::Half(Some(whole.slice(..whole.len() / 2)))).map_err(io::Error::other)
+            }
+            _ => made.body(Broken::Whole(Full::new(whole))).map_err(io::Error::other),
         }
     }
 }
 
 fn error() -> Response<Broken> {
     let mut answer = Response::new(Broken::Whole(Full::new(Bytes::from("the proxy failed this"))));
-    *answer.status_mut() = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE]
-        [fastrand::usize(0..3)];
+    *answer.status_mut() =
+        [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE]
+            [fastrand::usize(0..3)];
     answer
 }
 
@@ -142,7 +150,7 @@ enum Broken {
 
 impl hyper::body::Body for Broken {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = io::Error;
 
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
@@ -151,12 +159,12 @@ impl hyper::body::Body for Broken {
         use std::pin::Pin;
         use std::task::Poll;
         match self.get_mut() {
-            Self::Whole(whole) => Pin::new(whole).poll_frame(cx).map_err(Into::into),
+            Self::Whole(whole) => Pin::new(whole).poll_frame(cx).map_err(|never| match never {}),
             Self::Half(half) => Poll::Ready(Some(match half.take() {
                 Some(piece) => Ok(hyper::body::Frame::data(piece)),
-                None => Err("half an answer".into()),
+                None => Err(io::Error::other("half an answer")),
             })),
-            Self::Stream(stream) => Pin::new(stream).poll_frame(cx).map_err(Into::into),
+            Self::Stream(stream) => Pin::new(stream).poll_frame(cx).map_err(|never| match never {}),
         }
     }
 }
