@@ -14,6 +14,12 @@ pub(crate) struct Nfcapd {
     directory: TempDir,
 }
 
+struct Socket {
+    /// Bytes that have not been read.
+    waiting: u64,
+    inode: u64,
+}
+
 impl Drop for Nfcapd {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -24,25 +30,50 @@ impl Drop for Nfcapd {
 impl Nfcapd {
     /// None when it is not installed: then the test is skipped, by name, or fails where `CI` is true.
     pub(crate) fn start(test: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("nfcapd")
-            .args(["-b", "127.0.0.1", "-p", &port.to_string(), "-w"])
-            .arg(directory.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(process) = process else {
-            #[allow(clippy::disallowed_methods, reason = "a test has no settings to look this up in")]
-            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!ci, "{test} needs nfcapd: it is not installed (scripts/install-peers)");
-            eprintln!("skipped: {test}: nfcapd is not installed (scripts/install-peers)");
-            return None;
-        };
-        let nfcapd = Self { process, port, directory };
-        nfcapd.until("it listens", |queue| queue.is_some());
-        Some(nfcapd)
+        // Between finding a free port and taking it, somebody else may have taken it: then nfcapd ends.
+        for _ in 0..10 {
+            let directory = tempfile::tempdir().unwrap();
+            let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let process = Command::new("nfcapd")
+                .args(["-b", "127.0.0.1", "-p", &port.to_string(), "-w"])
+                .arg(directory.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            let Ok(process) = process else {
+                #[allow(clippy::disallowed_methods, reason = "a test has no settings to look this up in")]
+                let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+                assert!(!ci, "{test} needs nfcapd: it is not installed (scripts/install-peers)");
+                eprintln!("skipped: {test}: nfcapd is not installed (scripts/install-peers)");
+                return None;
+            };
+            let mut nfcapd = Self { process, port, directory };
+            if nfcapd.listens() {
+                return Some(nfcapd);
+            }
+        }
+        panic!("{test}: nfcapd found no port");
+    }
+
+    /// Waits until the socket at its port is its own. False when it has ended instead.
+    fn listens(&mut self) -> bool {
+        let fds = format!("/proc/{}/fd", self.process.id());
+        for _ in 0..60_000 {
+            if self.process.try_wait().unwrap().is_some() {
+                return false;
+            }
+            let own = self.socket().is_some_and(|socket| {
+                let name = format!("socket:[{}]", socket.inode);
+                let mut links = std::fs::read_dir(&fds).into_iter().flatten().flatten();
+                links.any(|link| std::fs::read_link(link.path()).is_ok_and(|to| to == Path::new(&name)))
+            });
+            if own {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("nfcapd: not within a minute: it listens");
     }
 
     /// Sends from these addresses, never more than its socket has room for.
@@ -57,26 +88,32 @@ impl Nfcapd {
                 });
                 sockets[at].1.send_to(datagram, ("127.0.0.1", self.port)).unwrap();
             }
-            self.until("it has read", |queue| queue == Some(0));
+            self.until("it has read", |waiting| waiting == 0);
         }
     }
 
-    /// Waits for what holds of the bytes in its socket, of which the kernel knows as long as it is bound.
-    fn until(&self, what: &str, condition: impl Fn(Option<u64>) -> bool) {
-        let local = format!(":{:04X}", self.port);
+    /// Waits for what holds of the bytes in its socket.
+    fn until(&self, what: &str, condition: impl Fn(u64) -> bool) {
         for _ in 0..60_000 {
-            let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
-            let queue = sockets.lines().find_map(|line| {
-                let mut columns = line.split_whitespace();
-                columns.nth(1).filter(|address| address.ends_with(&local))?;
-                u64::from_str_radix(columns.nth(2)?.split(':').nth(1)?, 16).ok()
-            });
-            if condition(queue) {
+            if self.socket().is_some_and(|socket| condition(socket.waiting)) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
         panic!("nfcapd: not within a minute: {what}");
+    }
+
+    /// What the kernel knows of the socket at its port, as long as it is bound.
+    fn socket(&self) -> Option<Socket> {
+        let local = format!(":{:04X}", self.port);
+        let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
+        sockets.lines().find_map(|line| {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            columns.get(1).filter(|address| address.ends_with(&local))?;
+            let waiting = columns.get(4)?.split_once(':')?.1;
+            let inode = columns.get(9)?.parse().ok()?;
+            Some(Socket { waiting: u64::from_str_radix(waiting, 16).ok()?, inode })
+        })
     }
 
     /// Ends it, as it writes only then.
