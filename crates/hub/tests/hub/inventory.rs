@@ -429,3 +429,28 @@ async fn the_overview_shows_what_was_measured_last_also_after_a_restart() {
     }
     drop(directory);
 }
+
+#[tokio::test]
+async fn a_bot_that_measures_otherwise_sees_other_secrets_in_an_account_that_is_not_its_own() {
+    let hub = Served::start().await;
+    let admin = hub.admin().await;
+    let account = hub.account();
+    let other =
+        hub.ask(&admin, "POST", "accounts", r#"{"name":"other"}"#).await.json()["id"].as_i64().unwrap();
+    let (id, token) = hub.hub.add_bot(other, "guest", "ping").await.unwrap();
+    let grant = json!({"resource_prefix": format!("accounts/{account}"), "methods": ["GET"]});
+    hub.ask(&admin, "POST", &format!("bots/{id}/permissions"), grant).await.expect(201);
+    let list = hub.get(&admin, &format!("accounts/{account}/credentials")).await.json();
+    let snmp = list["list"].as_array().unwrap().iter().find(|one| one["protocol"] == "snmp").unwrap();
+    let device = json!({"name": "a", "entity_type": "device", "details": {}, "protocols": {
+        "snmp": {"credential": snmp["id"], "bot": null, "sensors": []}}});
+    hub.ask(&admin, "POST", &format!("accounts/{account}/entities"), device).await.expect(201);
+    let (guest, path) = (Who::Bot(token), format!("accounts/{account}/credentials"));
+    let hidden = hub.get(&guest, &path).await.expect(200);
+    assert!(!hidden.text.contains("snmpv12_community"), "{}", hidden.text);
+    let change = r#"{"name":"guest","protocol":"snmp"}"#;
+    hub.ask(&admin, "PUT", &format!("accounts/{other}/bots/{id}"), change).await.expect(204);
+    let again = hub.request("GET", &path, &guest).header("if-none-match", hidden.header("etag"));
+    let shown = hub.send(again).await.expect(200);
+    assert!(shown.text.contains("snmpv12_community"), "{}", shown.text);
+}
