@@ -30,11 +30,13 @@ async fn a_bot_on_the_unmodified_python_library_reads_its_jobs_from_the_hub_and_
     let all = json!({"resource_prefix": format!("accounts/{account}"), "methods": null});
     admin.ask(Method::POST, &within(&format!("/bots/{id}/permissions")), all).await;
     let of_ping = |list: Value| {
-        list["list"].as_array().unwrap().iter().find(|record| record["protocol"] == "ping").unwrap()["id"].clone()
+        list["list"].as_array().unwrap().iter().find(|record| record["protocol"] == "ping").unwrap()["id"]
+            .clone()
     };
     let credential = of_ping(admin.ask(Method::GET, &within("/credentials"), Value::Null).await);
     let sensor = of_ping(admin.ask(Method::GET, &within("/sensors"), Value::Null).await);
-    let protocol = json!({"credential": credential, "bot": id, "sensors": [{"sensor": sensor, "interval": 1}]});
+    let protocol =
+        json!({"credential": credential, "bot": id, "sensors": [{"sensor": sensor, "interval": 1}]});
     let entity = json!({"name": "a device", "entity_type": "device", "parent": null,
         "details": {"ipv4": "127.0.0.1"}, "protocols": {"ping": protocol}});
     let entity = admin.ask(Method::POST, &within("/entities"), entity).await["id"].clone();
@@ -66,7 +68,9 @@ async fn a_bot_on_the_unmodified_python_library_reads_its_jobs_from_the_hub_and_
     bot.kill().unwrap();
     bot.wait().unwrap();
     assert!(values.iter().all(|value| value["v"] == 0.5), "{values:?}");
-    let packets = admin.ask(Method::GET, &within(&format!("/paths?filter=entity.{entity}.ping.?.ok")), Value::Null).await;
+    let packets = admin
+        .ask(Method::GET, &within(&format!("/paths?filter=entity.{entity}.ping.?.ok")), Value::Null)
+        .await;
     let packets = &packets["paths"][format!("entity.{entity}.ping.?.ok")];
     assert_eq!(packets.as_array().unwrap().len(), 3, "the credential says three packets");
 }

@@ -29,10 +29,22 @@ impl Account {
         let api = format!("http://{}/api", hub.address());
         let first = json!({"name": "Admin", "username": "admin", "email": "admin@example.org",
             "password": PASSWORD, "setup": hub.setup_token()});
-        let answer = client.post(format!("{api}/admin/first")).header("content-type", "application/json").body(first.to_string()).send().await.expect("an answer");
+        let answer = client
+            .post(format!("{api}/admin/first"))
+            .header("content-type", "application/json")
+            .body(first.to_string())
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap_or_default());
         let login = json!({"username": "admin", "password": PASSWORD});
-        let answer = client.post(format!("{api}/auth/login")).header("content-type", "application/json").body(login.to_string()).send().await.expect("an answer");
+        let answer = client
+            .post(format!("{api}/auth/login"))
+            .header("content-type", "application/json")
+            .body(login.to_string())
+            .send()
+            .await
+            .expect("an answer");
         let authorization = answer.headers()["x-jwt-token"].to_str().expect("a token").to_owned();
         let mut account = Self { client, api, authorization, id: 0, bots: Vec::new() };
         let made = account.ask(Method::POST, "/accounts", json!({"name": "Soak"})).await;
@@ -56,9 +68,7 @@ impl Account {
         let sensor = json!({"name": "uptime", "protocol": "snmp", "default_interval": 60, "details":
             {"oids": [{"oid": "1.3.6.1.2.1.1.3.0", "fetch_method": "get"}], "expression": "$1", "output_path": "uptime"}});
         let snmp_sensor = self.within(Method::POST, "/sensors", sensor).await["id"].clone();
-        let protocol = |credential: Value, sensor: Value, bot: &str| {
-            json!({"credential": credential, "bot": self.bot(bot), "sensors": [{"sensor": sensor, "interval": null}]})
-        };
+        let protocol = |credential: Value, sensor: Value, bot: &str| json!({"credential": credential, "bot": self.bot(bot), "sensors": [{"sensor": sensor, "interval": null}]});
         let (ping, flows) = (self.defaults("ping").await, self.defaults("netflow").await);
         let all: Vec<Value> = (0..devices.count())
             .map(|n| {
@@ -124,7 +134,11 @@ impl Account {
     async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
         let request = self.client.request(method, format!("{}{path}", self.api));
         let request = request.header("authorization", &self.authorization);
-        let request = if body.is_null() { request } else { request.header("content-type", "application/json").body(body.to_string()) };
+        let request = if body.is_null() {
+            request
+        } else {
+            request.header("content-type", "application/json").body(body.to_string())
+        };
         let answer = request.send().await.expect("an answer");
         let (status, text) = (answer.status(), answer.text().await.expect("the rest of it"));
         assert!(status.is_success(), "{path}: {status} {text}");

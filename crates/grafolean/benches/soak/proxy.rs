@@ -15,8 +15,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 /// Ways to fail: in its order, as counted.
-const WAYS: [&str; 5] =
-    ["an error at once", "an error afterwards", "no answer at once", "no answer afterwards", "half an answer"];
+const WAYS: [&str; 5] = [
+    "an error at once",
+    "an error afterwards",
+    "no answer at once",
+    "no answer afterwards",
+    "half an answer",
+];
 
 #[derive(Clone)]
 pub(crate) struct Proxy(Arc<Shared>);
@@ -97,7 +102,9 @@ impl Proxy {
         let body = body.collect().await?.to_bytes();
         let url = format!("http://{}{}", shared.hub, head.uri);
         let mut asked = shared.client.request(head.method, url).body(body);
-        for (name, value) in head.headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length") {
+        for (name, value) in
+            head.headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length")
+        {
             asked = asked.header(name, value);
         }
         let Ok(mut answer) = asked.send().await else { return Ok(error()) };
@@ -128,8 +135,9 @@ impl Proxy {
 
 fn error() -> Response<Broken> {
     let mut answer = Response::new(Broken::Whole(Full::new(Bytes::from("the proxy failed this"))));
-    *answer.status_mut() = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE]
-        [fastrand::usize(0..3)];
+    *answer.status_mut() =
+        [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE]
+            [fastrand::usize(0..3)];
     answer
 }
 

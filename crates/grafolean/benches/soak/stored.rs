@@ -25,15 +25,20 @@ impl Stored {
     pub(crate) async fn read(account: &Account) -> Self {
         let mut stored = HashMap::<_, Of>::new();
         let listed = account.within(Method::GET, "/paths?filter=*&limit=10000000", Value::Null).await;
-        let paths: Vec<&str> =
-            listed["paths"]["*"].as_array().expect("paths").iter().filter_map(|p| p["path"].as_str()).collect();
+        let paths: Vec<&str> = listed["paths"]["*"]
+            .as_array()
+            .expect("paths")
+            .iter()
+            .filter_map(|p| p["path"].as_str())
+            .collect();
         for some in paths.chunks(AT_ONCE) {
             let asked = json!({"p": some.join(","), "t0": "1000000000", "limit": 100_000});
             let answer = account.within(Method::POST, "/getvalues", asked).await;
             for (path, series) in answer["paths"].as_object().expect("paths") {
-                let Some(protocol) = PROTOCOLS.into_iter().find(|protocol| {
-                    path.starts_with(protocol) || path.contains(&format!(".{protocol}."))
-                }) else {
+                let Some(protocol) = PROTOCOLS
+                    .into_iter()
+                    .find(|protocol| path.starts_with(protocol) || path.contains(&format!(".{protocol}.")))
+                else {
                     continue;
                 };
                 assert!(series["next_data_point"].is_null(), "{path} has more values than are read at once");

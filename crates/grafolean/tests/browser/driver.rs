@@ -61,9 +61,10 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
         let url = format!("http://127.0.0.1:{port}/session");
-        let answer: Value =
-            serde_json::from_str(&client.post(&url).body(capabilities.to_string()).send().await.unwrap().text().await.unwrap())
-                .unwrap();
+        let answer: Value = serde_json::from_str(
+            &client.post(&url).body(capabilities.to_string()).send().await.unwrap().text().await.unwrap(),
+        )
+        .unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {answer}"));
         let session = format!("{url}/{id}");
         Some(Self { driver, client, session, _profile: profile })
@@ -149,7 +150,11 @@ impl Browser {
             if page.contains(text) {
                 return;
             }
-            assert!(began.elapsed() < LIMIT, "the page does not say {text:?}:\n{page}\n{:?}", self.console().await);
+            assert!(
+                began.elapsed() < LIMIT,
+                "the page does not say {text:?}:\n{page}\n{:?}",
+                self.console().await
+            );
             sleep(Duration::from_millis(50)).await;
         }
     }

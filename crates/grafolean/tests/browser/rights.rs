@@ -10,7 +10,8 @@ async fn who_may_only_look_sees_everything_and_is_offered_and_allowed_no_change(
     let grafolean = Grafolean::start(&["--no-bots"]);
     let admin = Person::first(&grafolean).await;
     let account = admin.account().await;
-    let viewer = json!({"name": "Vera", "username": "vera", "email": "vera@example.org", "password": PASSWORD});
+    let viewer =
+        json!({"name": "Vera", "username": "vera", "email": "vera@example.org", "password": PASSWORD});
     let viewer = admin.ask(Method::POST, "/persons", viewer).await["id"].clone();
     let look = json!({"resource_prefix": format!("accounts/{account}"), "methods": ["GET"]});
     admin.ask(Method::POST, &format!("/persons/{viewer}/permissions"), look).await;

@@ -60,7 +60,8 @@ impl Grafolean {
         let began = Instant::now();
         loop {
             let said = self.said();
-            let link = said.split_whitespace().find(|word| word.starts_with("http") && word.contains("/#/setup/"));
+            let link =
+                said.split_whitespace().find(|word| word.starts_with("http") && word.contains("/#/setup/"));
             if let Some(link) = link {
                 return link.to_owned();
             }
@@ -121,7 +122,8 @@ impl Person {
         let client = client();
         let first = json!({"name": "Admin", "username": "admin", "email": "admin@example.org",
             "password": PASSWORD, "setup": token});
-        let made = client.post(format!("{address}/api/admin/first")).header("content-type", "application/json");
+        let made =
+            client.post(format!("{address}/api/admin/first")).header("content-type", "application/json");
         let answer = made.body(first.to_string()).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
         Self::log_in(address, "admin", PASSWORD).await

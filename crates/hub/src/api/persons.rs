@@ -163,13 +163,11 @@ pub(crate) async fn set_password(cx: &Cx) -> Result<Answer, Refusal> {
         _ => return Err(failed()),
     }
     let hash = cx.hub.passwords.hash(new).await?;
-    if !cx.hub.store.write(move |c| users::set_password(c, id, &hash)).await? {
+    // Whoever knew the old password is out.
+    let ours = cx.caller()?.session().filter(|_| user.id == id).map(str::to_owned);
+    if !cx.hub.set_password(id, hash, ours).await? {
         return Err(no_such());
     }
-    // Whoever knew the old password is out.
-    let ours = cx.caller()?.session().filter(|_| user.id == id);
-    let ended = cx.hub.sessions.end_all_of(id, ours);
-    cx.hub.forget_sessions(ended).await?;
     Ok(Answer::done())
 }
 
