@@ -29,6 +29,9 @@ use crate::{
 /// Listeners at one time.
 const MOST: usize = 512;
 
+/// Those of one user: a bot has one, a person one in each page.
+const MOST_OF_USER: usize = 64;
+
 /// Filters of one listener.
 const MOST_FILTERS: usize = 50;
 
@@ -62,7 +65,7 @@ pub(crate) async fn listen(cx: &Cx) -> Result<Answer, Refusal> {
             Some((account, filters))
         }
     };
-    let place = cx.hub.feed.place(MOST).ok_or_else(|| {
+    let place = cx.hub.feed.place(caller.user.id, MOST, MOST_OF_USER).ok_or_else(|| {
         let text = "too many listen already";
         Refusal::detail(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(30)
     })?;
@@ -202,6 +205,7 @@ impl Listener {
         if stored.cut || self.gathered.json.len() > MOST_GATHERED {
             return false;
         }
+        // What one list adds is bounded as well: by what is told of it.
         let mut json = Pieces::default();
         let mut any = !self.gathered.json.is_empty();
         for (path, time, value) in stored.points.iter() {
