@@ -41,6 +41,9 @@ const VALUES_EVERY: Duration = Duration::from_millis(250);
 /// How often a listener is told that there is nothing to tell; also how soon one that may listen no more is let go.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
+/// Steps of comparing the filters of one listener with one list of values: some milliseconds.
+const MOST_STEPS: usize = 4_000_000;
+
 /// Bytes of values that are gathered before they are told.
 const MOST_GATHERED: usize = 1 << 20;
 
@@ -208,8 +211,13 @@ impl Listener {
         // What one list adds is bounded as well: by what is told of it.
         let mut json = Pieces::default();
         let mut any = !self.gathered.json.is_empty();
+        let mut steps = MOST_STEPS;
         for (path, time, value) in stored.points.iter() {
-            if filters.iter().any(|filter| filter.matches(path)) {
+            let matches = filters.iter().any(|filter| filter.matches_within(path, &mut steps));
+            if steps == 0 {
+                return false;
+            }
+            if matches {
                 json.raw(if any { ",{\"p\":" } else { "{\"p\":" });
                 any = true;
                 json.value(&**path);

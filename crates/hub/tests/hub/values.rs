@@ -252,3 +252,41 @@ async fn a_hundred_thousand_points_are_one_answer() {
     assert_eq!(got["paths"]["a"]["data"].as_array().unwrap().len(), 100_000);
     assert_eq!(got["paths"]["a"]["next_data_point"], 1_500_100_000.0);
 }
+
+#[tokio::test]
+async fn what_a_question_holds_beside_its_parameters_is_passed_over() {
+    let hub = Served::start().await;
+    let (bot, account) = (hub.bot("ping"), hub.account());
+    let body = r#"[{"p":"a.b","v":1.5,"t":1700000000.000001}]"#;
+    hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), body).await.expect(204);
+    let path = format!("accounts/{account}/getvalues");
+    let body =
+        r#"{"p":"a.b","x":[[],{"y":[1]}],"t0":1700000000.000001,"t1":"1700000001","limit":10,"sort":null}"#;
+    let got = hub.ask(&bot, "POST", &path, body).await.expect(200);
+    assert_eq!(
+        got.text,
+        r#"{"paths":{"a.b":{"next_data_point":null,"data":[{"t":1700000000.000001,"v":1.5}]}}}"#
+    );
+    for wrong in [r#"{"p":["a.b"]}"#, r#"{"p":{}}"#, r#"["a.b"]"#, "", "{", r#"{"p":"a.b","limit":[]}"#, "7"]
+    {
+        hub.ask(&bot, "POST", &path, wrong).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_would_be_compared_for_ever_is_refused() {
+    let hub = Served::start().await;
+    let (bot, account) = (hub.bot("ping"), hub.account());
+    let long = vec!["a"; 900].join(".");
+    let values: Vec<_> = (0..1_000).map(|i| json!({"p": format!("{long}.x{i}"), "v": 1, "t": 1})).collect();
+    hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), json!(values)).await.expect(204);
+    let filter = format!("*.{}.b", vec!["a"; 450].join("."));
+    for query in [
+        format!("paths?filter={filter}"),
+        format!("paths?failover_trailing=true&filter={filter}.*.c"),
+        format!("topvalues?f={filter}"),
+    ] {
+        let got = hub.get(&bot, &format!("accounts/{account}/{query}")).await.expect(400);
+        assert!(got.text.contains("takes too long"), "{}", got.text);
+    }
+}

@@ -1,8 +1,11 @@
 //! Giving values out: each one, or as roll-ups.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 use super::{SECOND, json as points};
 use crate::{
@@ -29,29 +32,102 @@ const LAST_LEVEL: u8 = 6;
 /// Where the parameters come from.
 enum Args<'a> {
     Query(Query<'a>),
-    Body(Map<String, Value>),
+    Body(Sent),
+}
+
+/// The members of a body that are read. What else there is leaves nothing in memory.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sent {
+    p: Member,
+    a: Member,
+    t0: Member,
+    t1: Member,
+    sort: Member,
+    limit: Member,
+}
+
+/// A text, or what is written instead of one.
+#[derive(Default)]
+struct Member(Option<String>);
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyMember)
+    }
+}
+
+struct AnyMember;
+
+impl<'de> Visitor<'de> for AnyMember {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a number")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Member, E> {
+        Ok(Member(Some(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Member, E> {
+        Ok(Member(Some(number.to_string())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Member, E> {
+        Ok(Member(Some(number.to_string())))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Member, E> {
+        Ok(Member(Some(number.to_string())))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Member, E> {
+        Ok(Member(Some(flag.to_string())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Member, E> {
+        Ok(Member(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Member, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Member(Some("[]".to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Member, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Member(Some("{}".to_owned())))
+    }
 }
 
 impl Args<'_> {
     fn of(cx: &Cx) -> Result<Args<'_>, Refusal> {
+        if cx.body.bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
+            return Err(Refusal::invalid("the body is not an object"));
+        }
         match serde_json::from_slice(&cx.body.bytes) {
-            Ok(Value::Object(object)) => Ok(Args::Body(object)),
-            Ok(_) => Err(Refusal::invalid("the body is not an object")),
+            Ok(sent) => Ok(Args::Body(sent)),
             Err(error) => Err(Refusal::invalid(format!("no JSON: {error}"))),
         }
     }
 
-    /// A parameter as text; numbers are written as they were sent.
+    /// A parameter as text; an empty one counts as left out.
     fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Query(query) => query.get(name),
-            Self::Body(object) => match object.get(name)? {
-                Value::String(text) if text.is_empty() => None,
-                Value::String(text) => Some(Cow::Borrowed(text)),
-                Value::Null => None,
-                other => Some(Cow::Owned(other.to_string())),
-            },
-        }
+        let sent = match self {
+            Self::Query(query) => return query.get(name),
+            Self::Body(sent) => sent,
+        };
+        let Member(member) = match name {
+            "p" => &sent.p,
+            "a" => &sent.a,
+            "t0" => &sent.t0,
+            "t1" => &sent.t1,
+            "sort" => &sent.sort,
+            "limit" => &sent.limit,
+            _ => return None,
+        };
+        member.as_deref().filter(|text| !text.is_empty()).map(Cow::Borrowed)
     }
 }
 
