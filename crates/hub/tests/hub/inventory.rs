@@ -454,3 +454,30 @@ async fn a_bot_that_measures_otherwise_sees_other_secrets_in_an_account_that_is_
     let shown = hub.send(again).await.expect(200);
     assert!(shown.text.contains("snmpv12_community"), "{}", shown.text);
 }
+
+#[tokio::test]
+async fn a_bot_does_not_assign_itself_a_credential_to_read_its_secrets() {
+    let hub = Served::start().await;
+    let (admin, account) = (hub.admin().await, hub.account());
+    let secret = credential(&hub, &admin, account, "snmp", "core routers").await;
+    let seen = credential(&hub, &admin, account, "snmp", "access switches").await;
+    // This one may write entities, for it finds interfaces.
+    let (bot, id) = (hub.bot("snmp"), hub.local("snmp").id);
+    let (other, _) = hub.hub.add_bot(account, "another", "snmp").await.unwrap();
+    let measured = |credential: i64, bot: i64| {
+        json!({"name": "a", "entity_type": "device", "details": {}, "protocols": {
+            "snmp": {"credential": credential, "bot": bot, "sensors": []}}})
+    };
+    let entities = format!("accounts/{account}/entities");
+    let core = create(&hub, &admin, &entities, measured(secret, other)).await;
+    let access = create(&hub, &admin, &entities, measured(seen, id)).await;
+    hub.ask(&bot, "POST", &entities, measured(secret, id)).await.expect(403);
+    hub.ask(&bot, "PUT", &format!("{entities}/{access}"), measured(secret, id)).await.expect(403);
+    let got = hub.ask(&bot, "PUT", &format!("{entities}/{core}"), measured(secret, id)).await.expect(403);
+    assert!(got.text.contains("cannot assign credential"), "{}", got.text);
+    let got = hub.get(&bot, &format!("accounts/{account}/credentials/{secret}")).await.expect(200).json();
+    assert_eq!(got["details"], json!({"port": 161}));
+    // What it sees it may assign, and what stays as it is it may send.
+    hub.ask(&bot, "POST", &entities, measured(seen, id)).await.expect(201);
+    hub.ask(&bot, "PUT", &format!("{entities}/{core}"), measured(secret, other)).await.expect(204);
+}
