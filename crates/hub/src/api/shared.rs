@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{feed::Feed, overview::Pulses, problems::Problems, registry::Registry, seen::Seen};
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
     http::{Answer, Refusal, body::Bodies},
     store::{Store, StoreError, accounts, sessions, users},
 };
+
+/// Points in all answers at one time: some 50 bytes each.
+pub(crate) const ANSWERED: usize = 6_000_000;
 
 /// All that requests share.
 pub(crate) struct Shared {
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) problems: Problems,
     pub(crate) pulses: Pulses,
     pub(crate) bodies: Bodies,
+    /// Points in all answers that are being made or sent.
+    pub(crate) answers: Arc<Semaphore>,
     /// The hash of the token that allows the first person to be created.
     pub(crate) setup: Mutex<Option<[u8; 32]>>,
     /// Tells the lists of this start from those of others.
@@ -76,6 +81,7 @@ impl Shared {
             problems: Problems::default(),
             pulses: Pulses::default(),
             bodies,
+            answers: Arc::new(Semaphore::new(ANSWERED)),
             setup: Mutex::default(),
             start: secret::hex(&start),
             stopping,

@@ -290,3 +290,41 @@ async fn a_filter_that_would_be_compared_for_ever_is_refused() {
         assert!(got.text.contains("takes too long"), "{}", got.text);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_do_not_fill_the_memory() {
+    use std::io::Write as _;
+
+    let hub = Served::start().await;
+    let (bot, account) = (hub.bot("ping"), hub.account());
+    let values: Vec<_> =
+        (0..100_000).map(|t| json!({"p": "a.b", "v": 1.5, "t": 1_700_000_000 + t})).collect();
+    for values in values.chunks(50_000) {
+        hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), json!(values)).await.expect(204);
+    }
+    let Who::Bot(token) = &bot else { unreachable!() };
+    let body = format!(r#"{{"p":"{}"}}"#, vec!["a.b"; 10].join(","));
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect(hub.listening.address()).unwrap();
+        let head = format!(
+            "POST /api/accounts/{account}/getvalues?b={token} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    // Each would take a million points, and none is read.
+    let mut slow: Vec<_> = (0..6).map(|_| ask()).collect();
+    for stream in &mut slow {
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        let mut first = [0; 12];
+        std::io::Read::read_exact(stream, &mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+    }
+    let path = format!("accounts/{account}/values/a.b?t0=0&limit=10");
+    let got = hub.get(&bot, &path).await.expect(503);
+    assert!(got.text.contains("too many large answers"), "{}", got.text);
+    // When they are gone, the memory is there again.
+    drop(slow);
+    hub.get(&bot, &path).await.expect(200);
+}

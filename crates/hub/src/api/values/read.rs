@@ -1,11 +1,15 @@
 //! Giving values out: each one, or as roll-ups.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use hyper::StatusCode;
 
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{SECOND, json as points};
 use crate::{
@@ -22,6 +26,9 @@ const MOST_POINTS: usize = 100_000;
 
 /// Points of all paths in one answer. Paths beyond it say where they go on, without a point.
 const MOST_POINTS_ALL: usize = 1_000_000;
+
+/// How long a question waits for its part of the memory for answers.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
 
 /// Paths in one question.
 const MOST_PATHS: usize = 5_000;
@@ -203,8 +210,29 @@ pub(crate) async fn get_many(cx: &Cx) -> Result<Answer, Refusal> {
     raw(cx, Wanted::of(&paths_of(&args)?, &args, cx.now())?).await
 }
 
+/// A part of the memory for answers, as much as this one can take.
+async fn room(cx: &Cx, wanted: &Wanted) -> Result<OwnedSemaphorePermit, Refusal> {
+    let most = wanted.paths.len().saturating_mul(wanted.limit).min(MOST_POINTS_ALL);
+    let room = Arc::clone(&cx.hub.answers).acquire_many_owned(u32::try_from(most).unwrap_or(u32::MAX));
+    match timeout(ROOM_WAIT, room).await {
+        Ok(Ok(room)) => Ok(room),
+        _ => {
+            let text = "too many large answers are on their way; ask again in a moment, or for fewer values";
+            Err(Refusal::detail(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(1))
+        }
+    }
+}
+
+/// The answer, which keeps as much of the memory as it has taken.
+fn answer(json: Pieces, mut room: OwnedSemaphorePermit, left: usize) -> Answer {
+    let unused = room.num_permits().saturating_sub(MOST_POINTS_ALL - left);
+    drop(room.split(unused));
+    Answer::json_pieces(json.finish()).holding(room)
+}
+
 async fn raw(cx: &Cx, wanted: Wanted) -> Result<Answer, Refusal> {
     let account = cx.account()?;
+    let room = room(cx, &wanted).await?;
     let values = cx.hub.store.values();
     let mut json = Pieces::default();
     json.raw("{\"paths\":{");
@@ -223,7 +251,7 @@ async fn raw(cx: &Cx, wanted: Wanted) -> Result<Answer, Refusal> {
         points::series(&mut json, path, &series);
     }
     json.raw("}}");
-    Ok(Answer::json_pieces(json.finish()))
+    Ok(answer(json, room, left))
 }
 
 pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
@@ -238,6 +266,7 @@ pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
         ))
     })?;
     let wanted = Wanted::of(&paths, &args, cx.now())?;
+    let room = room(cx, &wanted).await?;
     let half = 3_i64.pow(u32::from(level)) * 1_800 * SECOND;
     let values = cx.hub.store.values();
     let mut json = Pieces::default();
@@ -257,7 +286,7 @@ pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
         points::buckets(&mut json, path, &rollups.buckets, rollups.next, half);
     }
     json.raw("}}");
-    Ok(Answer::json_pieces(json.finish()))
+    Ok(answer(json, room, left))
 }
 
 /// The newest value of each path.
