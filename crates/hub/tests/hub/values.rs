@@ -303,7 +303,7 @@ async fn answers_that_nobody_reads_do_not_fill_the_memory() {
         hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), json!(values)).await.expect(204);
     }
     let Who::Bot(token) = &bot else { unreachable!() };
-    let body = format!(r#"{{"p":"{}"}}"#, vec!["a.b"; 10].join(","));
+    let body = format!(r#"{{"p":"{}"}}"#, ["a.b"; 10].join(","));
     let ask = || {
         let mut stream = std::net::TcpStream::connect(hub.listening.address()).unwrap();
         let head = format!(
