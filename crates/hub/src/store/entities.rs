@@ -50,8 +50,8 @@ pub(crate) enum NotWritten {
 
 pub(crate) type Written<T> = Result<Result<T, NotWritten>, StoreError>;
 
-/// Whether a bot may write this. It could assign any credential to itself and read its secrets then: so it must see them
-/// already, or leave the assignment as it is.
+/// Whether a bot may write this. It could assign any credential to itself, or to any bot of its protocol, and read its
+/// secrets then: so it must see them already, or leave the assignment as it is.
 pub(crate) fn validate_for_bot(
     c: &Connection,
     account: i64,
@@ -65,6 +65,10 @@ pub(crate) fn validate_for_bot(
     }
     let seen = records::credentials_for_bot(c, account, user.id, own.as_deref())?;
     for ProtocolInput { protocol, credential, bot, .. } in &input.protocols {
+        let is_own = bot.map_or(own.as_deref() == Some(protocol), |bot| bot == user.id);
+        if !is_own {
+            continue;
+        }
         let is_kept = c
             .prepare_cached(
                 "SELECT 1 FROM entity_protocols

@@ -477,7 +477,12 @@ async fn a_bot_does_not_assign_itself_a_credential_to_read_its_secrets() {
     assert!(got.text.contains("cannot assign credential"), "{}", got.text);
     let got = hub.get(&bot, &format!("accounts/{account}/credentials/{secret}")).await.expect(200).json();
     assert_eq!(got["details"], json!({"port": 161}));
+    let mut to_any = measured(secret, id);
+    to_any["protocols"]["snmp"]["bot"] = Value::Null;
+    hub.ask(&bot, "POST", &entities, to_any).await.expect(403);
     // What it sees it may assign, and what stays as it is it may send.
     hub.ask(&bot, "POST", &entities, measured(seen, id)).await.expect(201);
     hub.ask(&bot, "PUT", &format!("{entities}/{core}"), measured(secret, other)).await.expect(204);
+    let got = hub.get(&bot, &format!("accounts/{account}/credentials/{secret}")).await.expect(200).json();
+    assert_eq!(got["details"], json!({"port": 161}));
 }
