@@ -35,6 +35,14 @@ impl Ip {
         Self { high: 0, low: Self::MAPPED | address as u64 }
     }
 
+    /// The four bytes of an IPv4 address; `None` of any other.
+    #[must_use]
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the last four bytes")]
+    pub const fn as_v4(self) -> Option<u32> {
+        if self.high == 0 && self.low >> 32 == Self::MAPPED >> 32 { Some(self.low as u32) } else { None }
+    }
+
     /// An address of sixteen bytes in the order of the wire.
     #[must_use]
     #[inline]
@@ -60,11 +68,9 @@ impl Ip {
     /// The same as the standard library has it; IPv4 as IPv4.
     #[must_use]
     pub const fn to_addr(self) -> IpAddr {
-        #[expect(clippy::cast_possible_truncation, reason = "the last four bytes")]
-        if self.high == 0 && self.low >> 32 == Self::MAPPED >> 32 {
-            IpAddr::V4(Ipv4Addr::from_bits(self.low as u32))
-        } else {
-            IpAddr::V6(Ipv6Addr::from_bits((self.high as u128) << 64 | self.low as u128))
+        match self.as_v4() {
+            Some(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4)),
+            None => IpAddr::V6(Ipv6Addr::from_bits((self.high as u128) << 64 | self.low as u128)),
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::failure::{Failure, chain};
 use crate::serve::Serving;
 
 /// Looks at the surroundings, and reports.
-#[expect(clippy::print_stdout, reason = "the report is this command's output")]
 pub(crate) async fn check(serving: &Serving, environment: &Environment) -> ExitCode {
     let mut findings = Vec::new();
     findings.push(data(serving).await);
@@ -25,17 +24,16 @@ pub(crate) async fn check(serving: &Serving, environment: &Environment) -> ExitC
         findings.extend(bot("snmp", SnmpBot::from_environment, &environment).await);
         findings.extend(bot("netflow", NetFlowBot::from_environment, &environment).await);
     }
-    findings.iter().for_each(|finding| println!("{finding}"));
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    match (count(Verdict::Bad), count(Verdict::Doubtful)) {
-        (0, 0) => println!("all is well"),
-        (0, n) => println!("it can work; {n} to look at"),
-        (n, _) => {
-            println!("{n} to mend");
-            return ExitCode::FAILURE;
-        }
-    }
-    ExitCode::SUCCESS
+    let bad = count(Verdict::Bad);
+    let sum = match (bad, count(Verdict::Doubtful)) {
+        (0, 0) => "all is well".to_owned(),
+        (0, n) => format!("it can work; {n} to look at"),
+        (n, _) => format!("{n} to mend"),
+    };
+    let lines = findings.iter().map(ToString::to_string).chain([sum]);
+    crate::say(&(lines.collect::<Vec<_>>().join("\n") + "\n"));
+    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn data(serving: &Serving) -> Finding {

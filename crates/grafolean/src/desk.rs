@@ -70,7 +70,6 @@ async fn take(mut stream: UnixStream, hub: &Hub) -> io::Result<()> {
 }
 
 /// Has an order carried out by the hub that runs, or by the data itself where none does; shows what came of it.
-#[expect(clippy::print_stdout, reason = "the command's own word")]
 pub(crate) async fn carry_out(data_dir: &Path, order: Order) -> Result<(), Failure> {
     let dir = DataDir::at(data_dir);
     if !dir.is_used() {
@@ -92,7 +91,7 @@ pub(crate) async fn carry_out(data_dir: &Path, order: Order) -> Result<(), Failu
         }
     };
     match outcome {
-        Outcome::Done(text) => print!("{text}"),
+        Outcome::Done(text) => crate::say(&text),
         Outcome::Refused(why) => return Err(Failure::failed(why)),
     }
     Ok(())

@@ -22,6 +22,7 @@ mod orders;
 mod password;
 mod serve;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -101,6 +102,12 @@ fn act(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     // Whatever still blocks a thread, such as a name server that does not answer, is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     done
+}
+
+/// Says something on standard output. Whoever reads it may have had enough of it.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn start_log(environment: &Environment) -> Result<Log, Failure> {

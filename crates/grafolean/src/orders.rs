@@ -120,14 +120,13 @@ fn table<const N: usize>(rows: &[[String; N]], nothing: &str) -> String {
 }
 
 /// Copies all that is stored, whether a hub has it open or not.
-#[expect(clippy::print_stdout, reason = "the command's own word")]
 pub(crate) async fn backup(data_dir: &Path, file: PathBuf) -> Result<(), Failure> {
     if !DataDir::at(data_dir).is_used() {
         return Err(Failure::config(format_args!("there is no hub in {}", data_dir.display())));
     }
     let shown = file.display().to_string();
     Hub::backup_of(data_dir, file).await?;
-    println!("{shown} is a copy of all that is stored");
+    crate::say(&format!("{shown} is a copy of all that is stored\n"));
     Ok(())
 }
 

@@ -126,14 +126,15 @@ async fn door_for_bots(serving: &Serving, hub: &Hub) -> Result<Option<Listening>
     Ok(Some(hub.listen(SocketAddr::from(([127, 0, 0, 1], 0)), None).await?))
 }
 
-#[expect(clippy::print_stdout, reason = "this is what somebody who starts it wants to know")]
+/// What somebody who starts it wants to know.
 fn announce(listening: &Listening, hub: &Hub, dir: &DataDir) -> Result<(), Failure> {
     let url = listening.url();
-    println!("Grafolean {} is at {url}", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("Grafolean {} is at {url}\n", env!("CARGO_PKG_VERSION"));
     if let Some(token) = hub.setup_link_token()? {
-        println!("The first login is made here, once: {url}/#/setup/{token}");
+        text.push_str(&format!("The first login is made here, once: {url}/#/setup/{token}\n"));
     }
-    println!("Data: {}. Ctrl-C ends it.", dir.path().display());
+    text.push_str(&format!("Data: {}. Ctrl-C ends it.\n", dir.path().display()));
+    crate::say(&text);
     Ok(())
 }
 

@@ -4,7 +4,6 @@ use crate::flow::Ip;
 
 const V4: u8 = 0;
 const V6: u8 = 1;
-const MAPPED: u64 = 0xffff;
 
 /// Seven bits to a byte, the lowest first.
 pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
@@ -16,9 +15,9 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
 }
 
 pub(super) fn put_ip(out: &mut Vec<u8>, ip: Ip) {
-    if ip.high == 0 && ip.low >> 32 == MAPPED {
+    if let Some(v4) = ip.as_v4() {
         out.push(V4);
-        out.extend_from_slice(&ip.octets()[12..]);
+        out.extend_from_slice(&v4.to_be_bytes());
     } else {
         out.push(V6);
         out.extend_from_slice(&ip.octets());

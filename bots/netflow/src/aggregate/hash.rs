@@ -42,12 +42,29 @@ const fn fold(a: u64, b: u64) -> u64 {
 pub(crate) trait Key: Copy + Ord {
     /// The hash of this key in a group of this salt.
     fn hash(self, salt: u64, seed: &Seed) -> u64;
+
+    /// The key in eight bytes, where it has room in them.
+    fn word(self) -> Option<u64>;
+
+    /// The key of such a word.
+    fn from_word(word: u64) -> Self;
 }
 
 impl Key for Ip {
     #[inline]
     fn hash(self, salt: u64, seed: &Seed) -> u64 {
         seed.finish(seed.ip(self, 0, 1), salt)
+    }
+
+    #[inline]
+    fn word(self) -> Option<u64> {
+        self.as_v4().map(u64::from)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is made of 32 bits")]
+    fn from_word(word: u64) -> Self {
+        Self::v4(word as u32)
     }
 }
 
@@ -56,6 +73,17 @@ impl Key for (Ip, Ip) {
     fn hash(self, salt: u64, seed: &Seed) -> u64 {
         seed.finish(seed.ip(self.0, 0, 1) ^ seed.ip(self.1, 2, 3).rotate_left(23), salt)
     }
+
+    #[inline]
+    fn word(self) -> Option<u64> {
+        Some(u64::from(self.0.as_v4()?) << 32 | u64::from(self.1.as_v4()?))
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is made of 32 bits twice")]
+    fn from_word(word: u64) -> Self {
+        (Ip::v4((word >> 32) as u32), Ip::v4(word as u32))
+    }
 }
 
 impl Key for u16 {
@@ -63,12 +91,34 @@ impl Key for u16 {
     fn hash(self, salt: u64, seed: &Seed) -> u64 {
         seed.finish(u64::from(self) ^ seed.0[0], salt)
     }
+
+    #[inline]
+    fn word(self) -> Option<u64> {
+        Some(self.into())
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is made of so many bits")]
+    fn from_word(word: u64) -> Self {
+        word as Self
+    }
 }
 
 impl Key for u8 {
     #[inline]
     fn hash(self, salt: u64, seed: &Seed) -> u64 {
         seed.finish(u64::from(self) ^ seed.0[1], salt)
+    }
+
+    #[inline]
+    fn word(self) -> Option<u64> {
+        Some(self.into())
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is made of so many bits")]
+    fn from_word(word: u64) -> Self {
+        word as Self
     }
 }
 

@@ -75,7 +75,7 @@ fn list<K: Key>(table: &Table<K>, grouped: &Grouped, groups: &[u32], most: usize
                 sums.add(group, entry.key, entry.count());
             }
         }
-        sums.entries().iter().for_each(|entry| top.add(entry.key, entry.count()));
+        sums.entries().for_each(|entry| top.add(entry.key, entry.count()));
     }
     (top.sorted(), error)
 }

@@ -22,14 +22,6 @@ const FEWEST_INTERFACES: usize = 16;
 const LANE_BYTES: usize = size_of::<Lane>() + 2 * size_of::<Book>() + 32;
 const EXPORTER_BYTES: usize = size_of::<Exporter>() + 3 * (size_of::<Wire>() + 2 * size_of::<Book>()) + 48;
 
-/// What a table's entries take in memory.
-pub(super) const IN_MEMORY: Sizes = Sizes {
-    ip: Table::<Ip>::entry_bytes(),
-    connection: Table::<(Ip, Ip)>::entry_bytes(),
-    port: Table::<u16>::entry_bytes(),
-    protocol: Table::<u8>::entry_bytes(),
-};
-
 /// Which way a flow passes an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Way {
@@ -259,7 +251,14 @@ impl Store {
     pub(super) fn keep_to_budget(&mut self) {
         let room = self.room();
         if self.entry_bytes() > room {
-            self.cut(IN_MEMORY, room / 2);
+            // Where some keys are wide and others are not, those that stay may be the wide ones: still less than the room.
+            let sizes = Sizes {
+                ip: self.ips.bytes_of_entry(),
+                connection: self.connections.bytes_of_entry(),
+                port: self.ports.bytes_of_entry(),
+                protocol: self.protocols.bytes_of_entry(),
+            };
+            self.cut(sizes, room / 2);
         }
     }
 

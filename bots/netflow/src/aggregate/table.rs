@@ -31,6 +31,10 @@
 //!
 //! Discounts are kept in four bytes, rounded down, so slacks are never too small; they may be too large by a
 //! four-millionth of the floor.
+//!
+//! # What an entry takes
+//! Thirty-two bytes, half a line of memory: what a flow costs is mostly the lines that it waits for. An IPv4 address and
+//! a pair of them have room in there; other keys stand in a list beside, in the order of their entries.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -49,8 +53,10 @@ pub(super) const NOWHERE: u32 = u32::MAX;
 /// What an entry takes in the index, as a rule: slots are between a quarter and half full, so that a search seldom
 /// leaves the line of memory in which it begins.
 const SLOT_SHARE: usize = 11;
+const ENTRY_BYTES: usize = size_of::<Held>() + SLOT_SHARE;
 
-#[derive(Clone, Debug)]
+/// An entry, as it comes and goes.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<K> {
     pub(super) bytes: u64,
     pub(super) packets: u64,
@@ -63,8 +69,33 @@ impl<K> Entry<K> {
     pub(super) const fn count(&self) -> Count {
         Count { bytes: self.bytes, packets: self.packets }
     }
+}
 
-    fn add(&mut self, other: &Self) {
+/// An entry, as it is held. Two of them share a line of memory, and none lies on two.
+#[derive(Debug)]
+#[repr(align(32))]
+struct Held {
+    bytes: u64,
+    packets: u64,
+    /// The key, or where it stands in the list of wide ones.
+    word: u64,
+    /// Its uppermost bit says that the key is a wide one.
+    group_and_width: u32,
+    discount: f32,
+}
+
+const WIDE: u32 = 1 << 31;
+
+impl Held {
+    const fn group(&self) -> u32 {
+        self.group_and_width & !WIDE
+    }
+
+    const fn is_wide(&self) -> bool {
+        self.group_and_width & WIDE != 0
+    }
+
+    fn add<K>(&mut self, other: &Entry<K>) {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.packets = self.packets.saturating_add(other.packets);
         self.discount = sum_down(self.discount, other.discount);
@@ -137,7 +168,7 @@ impl Cut {
     }
 
     /// Whether an entry stays; its discount is raised then.
-    fn keeps<K>(&mut self, entry: &mut Entry<K>, floor: u64) -> bool {
+    fn keeps(&mut self, entry: &mut Held, floor: u64) -> bool {
         let estimate = entry.estimate(floor);
         if estimate < self.largest || estimate == self.largest && self.equal == 0 {
             return false;
@@ -167,7 +198,9 @@ impl Grouped {
 
 #[derive(Debug)]
 pub(super) struct Table<K> {
-    entries: Vec<Entry<K>>,
+    entries: Vec<Held>,
+    /// The keys that have no room in their entries, in the order of these.
+    wide: Vec<K>,
     /// A power of two of them: 0, or a place plus one below eight bits of the hash.
     slots: Vec<u32>,
     /// The uppermost bits of a hash say where to look first.
@@ -185,6 +218,7 @@ impl<K: Key> Table<K> {
     pub(super) fn with_room(entries: usize) -> Self {
         let mut table = Self {
             entries: Vec::with_capacity(entries),
+            wide: Vec::new(),
             slots: Vec::new(),
             shift: 0,
             books: Vec::new(),
@@ -204,21 +238,44 @@ impl<K: Key> Table<K> {
         &self.books
     }
 
-    pub(super) fn entries(&self) -> &[Entry<K>] {
-        &self.entries
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry<K>> {
+        self.entries.iter().map(|held| self.shown(held))
     }
 
-    pub(super) fn entry(&self, place: u32) -> &Entry<K> {
-        &self.entries[place as usize]
+    pub(super) fn entry(&self, place: u32) -> Entry<K> {
+        self.shown(&self.entries[place as usize])
     }
 
-    /// What an entry takes.
-    pub(super) const fn entry_bytes() -> usize {
-        size_of::<Entry<K>>() + SLOT_SHARE
+    fn shown(&self, held: &Held) -> Entry<K> {
+        let &Held { bytes, packets, word, discount, .. } = held;
+        #[expect(clippy::cast_possible_truncation, reason = "a place in a list in memory")]
+        let key = if held.is_wide() { self.wide[word as usize] } else { K::from_word(word) };
+        Entry { bytes, packets, key, group: held.group(), discount }
     }
 
+    /// Whether it is that key's.
+    #[inline]
+    fn is_of(&self, held: &Held, group: u32, key: K) -> bool {
+        match key.word() {
+            Some(word) => held.word == word && held.group_and_width == group,
+            None => self.is_of_wide(held, group, key),
+        }
+    }
+
+    #[cold]
+    #[expect(clippy::cast_possible_truncation, reason = "a place in a list in memory")]
+    fn is_of_wide(&self, held: &Held, group: u32, key: K) -> bool {
+        held.group_and_width == group | WIDE && self.wide[held.word as usize] == key
+    }
+
+    /// What entries take.
     pub(super) const fn bytes(&self) -> usize {
-        self.entries.len() * Self::entry_bytes()
+        self.entries.len() * ENTRY_BYTES + self.wide.len() * size_of::<K>()
+    }
+
+    /// What one of them takes, as a rule.
+    pub(super) const fn bytes_of_entry(&self) -> usize {
+        if self.entries.is_empty() { ENTRY_BYTES } else { self.bytes().div_ceil(self.entries.len()) }
     }
 
     #[inline]
@@ -234,11 +291,10 @@ impl<K: Key> Table<K> {
         self.slots[self.home(hash) & (self.slots.len() - 1)]
     }
 
-    /// The same for the entry that a guess names: both its ends, for it may lie on two lines of memory.
+    /// The same for the entry that a guess names.
     #[inline]
     pub(super) fn touch_entry(&self, guess: u32) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "read, and not used")]
-        self.entries.get(guess as usize).map_or(0, |entry| entry.bytes as u32 ^ entry.group)
+        self.entries.get(guess as usize).map_or(0, |held| held.group_and_width)
     }
 
     /// Where the key of this hash may be: looks at the index only.
@@ -261,18 +317,16 @@ impl<K: Key> Table<K> {
     /// Whether the key is in fact at `place`.
     #[inline]
     pub(super) fn is_at(&self, place: u32, group: u32, key: K) -> bool {
-        self.entries.get(place as usize).is_some_and(|entry| entry.group == group && entry.key == key)
+        self.entries.get(place as usize).is_some_and(|held| self.is_of(held, group, key))
     }
 
     /// Counts where a guess may have found the key.
     #[inline]
     pub(super) fn add_at(&mut self, guess: u32, hash: u64, group: u32, key: K, count: Count) {
-        if let Some(entry) = self.entries.get_mut(guess as usize)
-            && entry.group == group
-            && entry.key == key
-        {
-            entry.bytes = entry.bytes.saturating_add(count.bytes);
-            entry.packets = entry.packets.saturating_add(count.packets);
+        if self.is_at(guess, group, key) {
+            let held = &mut self.entries[guess as usize];
+            held.bytes = held.bytes.saturating_add(count.bytes);
+            held.packets = held.packets.saturating_add(count.packets);
         } else {
             self.add_hashed(
                 hash,
@@ -299,9 +353,9 @@ impl<K: Key> Table<K> {
                 break;
             }
             if slot >> PLACE_BITS == tag(hash) {
-                let entry = &mut self.entries[((slot & PLACE) - 1) as usize];
-                if entry.group == new.group && entry.key == new.key {
-                    entry.add(&new);
+                let place = (slot & PLACE) - 1;
+                if self.is_at(place, new.group, new.key) {
+                    self.entries[place as usize].add(&new);
                     return;
                 }
             }
@@ -314,11 +368,20 @@ impl<K: Key> Table<K> {
             return;
         }
         book.entries += 1;
-        self.entries.push(new);
+        self.push(new);
         self.slots[at] = slot(hash, self.entries.len());
         if self.entries.len() > self.slots.len() / 2 {
             self.index(self.entries.len() + self.entries.len() / 2);
         }
+    }
+
+    fn push(&mut self, new: Entry<K>) {
+        let Entry { bytes, packets, key, group, discount } = new;
+        let (word, width) = key.word().map_or((self.wide.len() as u64, WIDE), |word| (word, 0));
+        if width == WIDE {
+            self.wide.push(key);
+        }
+        self.entries.push(Held { bytes, packets, word, group_and_width: group | width, discount });
     }
 
     /// Takes all of `other` for which `group_of` knows a group here.
@@ -364,7 +427,7 @@ impl<K: Key> Table<K> {
                 if let Some(group) = group_of.get(entry.group as usize).copied().flatten() {
                     let hash = self.hash(group, entry.key);
                     read ^= self.touch_index(hash);
-                    planned.push((hash, NOWHERE, Entry { group, ..entry.clone() }));
+                    planned.push((hash, NOWHERE, Entry { group, ..entry }));
                 }
             }
             black_box(read);
@@ -393,6 +456,11 @@ impl<K: Key> Table<K> {
         let had = self.entries.len();
         self.books.clear();
         self.entries.clear();
+        let wide = self.wide.len();
+        self.wide.clear();
+        if wide < self.wide.capacity() / 16 {
+            self.wide.shrink_to(wide * 4);
+        }
         if had < self.entries.capacity() / 16 {
             self.entries.shrink_to(had * 4);
         }
@@ -427,7 +495,7 @@ impl<K: Key> Table<K> {
         let mut next = starts.clone();
         let mut places = vec![0; self.entries.len()];
         for (place, entry) in (0_u32..).zip(&self.entries) {
-            let at = &mut next[entry.group as usize];
+            let at = &mut next[entry.group() as usize];
             places[*at as usize] = place;
             *at += 1;
         }
@@ -449,8 +517,8 @@ impl<K: Key> Table<K> {
         // The estimates of each group side by side: to find the one in the middle, they are looked at again and again.
         let mut estimates = vec![0; giving];
         for entry in &self.entries {
-            if let Some(cut) = &mut cuts[entry.group as usize] {
-                estimates[cut.filled] = entry.estimate(self.books[entry.group as usize].floor);
+            if let Some(cut) = &mut cuts[entry.group() as usize] {
+                estimates[cut.filled] = entry.estimate(self.books[entry.group() as usize].floor);
                 cut.filled += 1;
             }
         }
@@ -462,10 +530,11 @@ impl<K: Key> Table<K> {
         drop(estimates);
         let before = self.entries.len();
         let books = &self.books;
-        self.entries.retain_mut(|entry| match &mut cuts[entry.group as usize] {
-            Some(cut) => cut.keeps(entry, books[entry.group as usize].floor),
+        self.entries.retain_mut(|entry| match &mut cuts[entry.group() as usize] {
+            Some(cut) => cut.keeps(entry, books[entry.group() as usize].floor),
             None => true,
         });
+        self.drop_wide();
         for (cut, book) in cuts.iter().zip(&mut self.books) {
             if let Some(cut) = cut {
                 book.entries = u32::try_from(cut.keep).unwrap_or(NOWHERE);
@@ -474,6 +543,20 @@ impl<K: Key> Table<K> {
         }
         self.index(self.entries.len() + self.entries.len() / 2);
         before - self.entries.len()
+    }
+
+    /// Drops the wide keys whose entries are gone.
+    fn drop_wide(&mut self) {
+        let mut left = 0;
+        for held in self.entries.iter_mut().filter(|held| held.is_wide()) {
+            #[expect(clippy::cast_possible_truncation, reason = "a place in a list in memory")]
+            let was = held.word as usize;
+            // It was at the same place or behind: they stand in the order of their entries.
+            self.wide[left] = self.wide[was];
+            held.word = left as u64;
+            left += 1;
+        }
+        self.wide.truncate(left);
     }
 
     fn home(&self, hash: u64) -> usize {
@@ -496,7 +579,7 @@ impl<K: Key> Table<K> {
         self.shift = u64::BITS - slots.trailing_zeros();
         let mask = slots - 1;
         for place in 0..self.entries.len() {
-            let entry = &self.entries[place];
+            let entry = self.shown(&self.entries[place]);
             let hash = self.hash(entry.group, entry.key);
             let mut at = self.home(hash) & mask;
             while self.slots[at] != 0 {

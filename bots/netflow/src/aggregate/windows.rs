@@ -42,7 +42,8 @@ pub struct WindowsOptions {
     /// How many items the values have. Lists of interfaces are so long; those of exporters twice, since what
     /// they are merged into may have several exporters.
     pub top_n: usize,
-    /// Bytes for the open minute. 64 MiB hold exactly 1.0 million connections, or 1.3 million addresses.
+    /// Bytes for the open minute. 64 MiB hold exactly 1.5 million keys of IPv4; of IPv6, 1.1 million
+    /// addresses or 0.9 million connections.
     pub minute_bytes: usize,
     /// Bytes for the open quarter of an hour.
     pub quarter_bytes: usize,

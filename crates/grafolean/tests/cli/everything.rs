@@ -1,9 +1,12 @@
 //! One command: the hub and the bots.
 
+use std::process::{Command, Stdio};
+
 use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::program::skip;
 use crate::scene::{Scene, ask, get, is_private, last_values, setup_link, url};
 
 #[test]
@@ -87,4 +90,24 @@ fn a_second_signal_ends_it_at_once() {
     running.signal(Signal::SIGINT);
     running.ended().with(0);
     assert_eq!(ask(Method::GET, &format!("{url}/api/status/info"), None).0, 0, "nobody answers any more");
+}
+
+#[test]
+fn with_tls_the_page_is_served_by_https_and_the_bots_need_not_trust_the_certificate() {
+    let scene = Scene::new();
+    let (certificate, key) = (scene.file("cert.pem", ""), scene.file("key.pem", ""));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-subj", "/CN=localhost", "-days", "2", "-out", &certificate, "-keyout", &key])
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        return skip("with_tls", "it needs openssl");
+    }
+    let tls = ["--listen", "127.0.0.1:0", "--netflow-listen", "127.0.0.1:0", "--tls-cert", &certificate];
+    let running = scene.grafolean(&[&tls[..], &["--tls-key", &key]].concat()).start();
+    let url = url(&running);
+    assert!(url.starts_with("https://"), "{url}");
+    running.until("a first value", || !last_values(&scene, &url, "entity.*").is_empty());
+    running.terminated().with(0);
 }

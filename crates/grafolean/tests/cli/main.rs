@@ -1,5 +1,6 @@
 //! The `grafolean` binary, from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
 
 mod alone;
 mod everything;

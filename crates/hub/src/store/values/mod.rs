@@ -1,5 +1,10 @@
 //! Measured values.
-
+//!
+//! ```text
+//! put ──▶ journal (a blob per group commit) ──▶ memory, by path ──▶ flush, in slices ──▶ chunks: compressed points
+//!         replayed at start                     newest wins                             hours: count, sum, min, max
+//! read ──▶ chunks, with memory laid over them; roll-ups of 3^level hours are made of the hours
+//! ```
 //!
 //! Rules that all of this keeps: a value is one path, one time and one number; a later one takes the place of an earlier
 //! one with the same path and time; what is asked sees all that was put before, wherever it is.
