@@ -8,7 +8,7 @@ use crate::{
     error::HubError,
     hub::Hub,
     store::{
-        StoreError, accounts, sessions,
+        StoreError, accounts,
         users::{self, NewPerson},
     },
 };
@@ -161,14 +161,11 @@ impl Hub {
         check_password(password).map_err(HubError::Refused)?;
         let hash = self.shared.passwords.hash(password.to_owned()).await.map_err(unhashed)?;
         let name = username.to_owned();
-        let changed = self.shared.store.write(move |c| {
-            let Some(id) = person_id(c, &name)? else { return Ok(None) };
-            users::set_password(c, id, &hash)?;
-            sessions::delete_of_user(c, id)?;
-            Ok(Some(id))
-        });
-        let id = changed.await?.ok_or_else(|| no_such(username))?;
-        self.shared.sessions.end_all_of(id, None);
+        let found = self.shared.store.read(move |c| person_id(c, &name)).await?;
+        let id = found.ok_or_else(|| no_such(username))?;
+        if !self.shared.set_password(id, hash, None).await? {
+            return Err(no_such(username));
+        }
         Ok(())
     }
 

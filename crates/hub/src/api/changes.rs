@@ -29,6 +29,9 @@ use crate::{
 /// Listeners at one time.
 const MOST: usize = 512;
 
+/// Those of one user: a bot has one, a person one in each page.
+const MOST_OF_USER: usize = 64;
+
 /// Filters of one listener.
 const MOST_FILTERS: usize = 50;
 
@@ -37,6 +40,9 @@ const VALUES_EVERY: Duration = Duration::from_millis(250);
 
 /// How often a listener is told that there is nothing to tell; also how soon one that may listen no more is let go.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Steps of comparing the filters of one listener with one list of values: some milliseconds.
+const MOST_STEPS: usize = 4_000_000;
 
 /// Bytes of values that are gathered before they are told.
 const MOST_GATHERED: usize = 1 << 20;
@@ -62,7 +68,7 @@ pub(crate) async fn listen(cx: &Cx) -> Result<Answer, Refusal> {
             Some((account, filters))
         }
     };
-    let place = cx.hub.feed.place(MOST).ok_or_else(|| {
+    let place = cx.hub.feed.place(caller.user.id, MOST, MOST_OF_USER).ok_or_else(|| {
         let text = "too many listen already";
         Refusal::detail(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(30)
     })?;
@@ -202,10 +208,16 @@ impl Listener {
         if stored.cut || self.gathered.json.len() > MOST_GATHERED {
             return false;
         }
+        // What one list adds is bounded as well: by what is told of it.
         let mut json = Pieces::default();
         let mut any = !self.gathered.json.is_empty();
+        let mut steps = MOST_STEPS;
         for (path, time, value) in stored.points.iter() {
-            if filters.iter().any(|filter| filter.matches(path)) {
+            let matches = filters.iter().any(|filter| filter.matches_within(path, &mut steps));
+            if steps == 0 {
+                return false;
+            }
+            if matches {
                 json.raw(if any { ",{\"p\":" } else { "{\"p\":" });
                 any = true;
                 json.value(&**path);

@@ -81,8 +81,9 @@ fn write(account: i64, credential: &Credential, sees: &Sees, json: &mut Pieces) 
 pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
     let account = cx.account()?;
     let user = cx.caller()?.user.clone();
-    // Who is assigned what stands in the entities; who may change what, in the permissions.
-    let variant = (user.id, format!("{:?}", user.permissions));
+    // Who is assigned what stands in the entities; who may change what, in the permissions; what a bot measures with,
+    // in itself: it may belong to another account, whose lists have grown.
+    let variant = (user.id, format!("{:?} {:?}", user.kind, user.permissions));
     let etag = etag(cx, account, &[List::Credentials, List::Entities, List::Bots], variant);
     if let Some(etag) = etag.clone().filter(|etag| holds_etag(&cx.headers, etag)) {
         return Ok(Answer::not_modified(etag));

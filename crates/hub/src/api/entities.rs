@@ -114,17 +114,24 @@ fn refused(why: NotWritten) -> Refusal {
     match why {
         NotWritten::NoSuch => no_such(),
         NotWritten::Invalid(why) => Refusal::invalid(why),
+        NotWritten::Secret(credential) => Refusal::forbidden(format!(
+            "a bot cannot assign credential {credential}, whose secrets it does not see; a person can"
+        )),
     }
 }
 
 pub(crate) async fn create(cx: &Cx) -> Result<Answer, Refusal> {
     let account = cx.account()?;
     let input = input(cx)?;
-    let user = cx.user()?;
+    let user = cx.caller()?.user.clone();
     // A device that a bot has found is for people to accept.
     let is_suggestion = user.is_bot() && input.entity_type == "device" && input.protocols.is_empty();
     let suggested_by = is_suggestion.then_some(user.id);
-    let insert = cx.hub.store.write(move |c| entities::insert(c, account, &input, suggested_by));
+    let insert =
+        cx.hub.store.write(move |c| match entities::validate_for_bot(c, account, None, &input, &user)? {
+            Ok(()) => entities::insert(c, account, &input, suggested_by),
+            Err(why) => Ok(Err(why)),
+        });
     let id = insert.await?.map_err(refused)?;
     list_changed(cx, account, List::Entities, id);
     Ok(Answer::created(&json!({ "id": id })))
@@ -133,8 +140,12 @@ pub(crate) async fn create(cx: &Cx) -> Result<Answer, Refusal> {
 pub(crate) async fn update(cx: &Cx) -> Result<Answer, Refusal> {
     let (account, id) = (cx.account()?, cx.id(1)?);
     let input = input(cx)?;
-    let accepts = !cx.user()?.is_bot();
-    let update = cx.hub.store.write(move |c| entities::update(c, account, id, &input, accepts));
+    let user = cx.caller()?.user.clone();
+    let update =
+        cx.hub.store.write(move |c| match entities::validate_for_bot(c, account, Some(id), &input, &user)? {
+            Ok(()) => entities::update(c, account, id, &input, !user.is_bot()),
+            Err(why) => Ok(Err(why)),
+        });
     update.await?.map_err(refused)?;
     list_changed(cx, account, List::Entities, id);
     Ok(Answer::done())

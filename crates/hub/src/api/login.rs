@@ -6,7 +6,7 @@ use hyper::{
     StatusCode,
     header::{AUTHORIZATION, HeaderName, HeaderValue, SET_COOKIE},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{cx::Cx, input::Object, persons};
 use crate::{
@@ -37,6 +37,8 @@ impl From<PasswordError> for Refusal {
 }
 
 pub(crate) async fn login(cx: &Cx) -> Result<Answer, Refusal> {
+    // Else another site could log somebody's browser in as a person of its choice.
+    who::check_origin(&cx.headers)?;
     let mut input = Object::parse(&cx.body.bytes)?;
     let (username, password) = (input.text("username")?, input.text("password")?);
     input.finish()?;
@@ -48,10 +50,10 @@ pub(crate) async fn login(cx: &Cx) -> Result<Answer, Refusal> {
     let found = cx.hub.store.read(move |c| users::login(c, &username)).await?;
     let (user, hash) = found.unzip();
     // Also where there is no such user, so that nobody can find out who there is.
-    let is_right = cx.hub.passwords.verify(password, hash).await?;
+    let is_right = cx.hub.passwords.verify(password, hash.clone()).await?;
     let user = user.filter(|_| is_right).ok_or_else(invalid)?;
     cx.hub.limiter.succeeded(&counted);
-    begin(cx, user, StatusCode::OK, None).await
+    begin(cx, user, hash, json!({}), StatusCode::OK).await
 }
 
 fn too_many(wait: Duration) -> Refusal {
@@ -60,20 +62,22 @@ fn too_many(wait: Duration) -> Refusal {
     Refusal::detail(StatusCode::TOO_MANY_REQUESTS, text).retry_after(seconds)
 }
 
-/// Begins a session and tells all that belongs to it.
-async fn begin(cx: &Cx, user: i64, status: StatusCode, id: Option<i64>) -> Result<Answer, Refusal> {
+/// Begins a session and tells all that belongs to it, beside what is told anyway.
+async fn begin(
+    cx: &Cx,
+    user: i64,
+    verified: Option<String>,
+    mut body: Value,
+    status: StatusCode,
+) -> Result<Answer, Refusal> {
     let record = cx.hub.directory.user(user).ok_or_else(Refusal::access_denied)?;
-    let (session, secret) = cx.hub.begin_session(user).await?;
+    let begun = cx.hub.begin_session(user, verified).await?;
+    let (session, secret) = begun.ok_or_else(Refusal::access_denied)?;
     let bearer = cx.hub.bearer(user, &session).await?;
-    let mut body = json!({
-        "user_id": user,
-        "session_id": session,
-        "permissions": record.permissions,
-        "csrf": who::csrf_of(&secret),
-    });
-    if let Some(id) = id {
-        body["id"] = id.into();
-    }
+    body["user_id"] = user.into();
+    body["session_id"] = session.into();
+    body["permissions"] = json!(record.permissions);
+    body["csrf"] = who::csrf_of(&secret).into();
     let mut answer = with_bearer(Answer::json(status, &body), &bearer);
     if let Some(cookie) = who::set_cookie(Some(&secret), cx.peer) {
         answer = answer.with_header(SET_COOKIE, cookie);
@@ -118,13 +122,14 @@ pub(crate) async fn logout(cx: &Cx) -> Result<Answer, Refusal> {
 
 /// Creates the first person, who may do everything. Needs the one-time token that the hub's owner was shown.
 pub(crate) async fn first(cx: &Cx) -> Result<Answer, Refusal> {
+    who::check_origin(&cx.headers)?;
     let initialized = || Refusal::detail(StatusCode::UNAUTHORIZED, "System already initialized");
     if cx.hub.has_persons() {
         return Err(initialized());
     }
     let mut input = Object::parse(&cx.body.bytes)?;
     let setup = input.take("setup");
-    if !setup.as_ref().and_then(serde_json::Value::as_str).is_some_and(|token| cx.hub.is_setup_token(token)) {
+    if !setup.as_ref().and_then(Value::as_str).is_some_and(|token| cx.hub.is_setup_token(token)) {
         return Err(Refusal::forbidden(
             "the setup link is wrong or has been replaced; the hub prints a new one when it starts",
         ));
@@ -144,5 +149,5 @@ pub(crate) async fn first(cx: &Cx) -> Result<Answer, Refusal> {
     cx.hub.reload_users().await?;
     cx.hub.feed.changed("persons", Some(id));
     cx.hub.feed.changed("status/info", None);
-    begin(cx, id, StatusCode::CREATED, Some(id)).await
+    begin(cx, id, None, json!({ "id": id }), StatusCode::CREATED).await
 }

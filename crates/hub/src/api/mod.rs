@@ -48,6 +48,9 @@ use shared::Shared;
 /// The largest body where no lists of values are expected.
 const SMALL_BODY: usize = 1 << 20;
 
+/// The largest body of who is not known: a login fits many times. The memory that all bodies share is not for them.
+const PUBLIC_BODY: usize = 16 << 10;
+
 /// Set on every answer.
 const SECURITY_HEADERS: [(&str, &str); 4] = [
     ("x-content-type-options", "nosniff"),
@@ -105,18 +108,34 @@ async fn in_api(
         }
     };
     let caller = allowed(&hub, &head, route, &parts)?;
-    if let Some(account) = parts.ids.first().filter(|_| route.pattern.starts_with("accounts/"))
-        && hub.accounts.get(*account).is_none()
-    {
-        return Err(accounts::no_such());
-    }
+    let account = parts.ids.first().copied().filter(|_| route.pattern.starts_with("accounts/"));
+    let is_there = || match account {
+        Some(account) if hub.accounts.get(account).is_none() => Err(accounts::no_such()),
+        _ => Ok(()),
+    };
+    is_there()?;
     // Only now, so that nobody who may not can make us read much.
-    let limit = if route.large { usize::MAX } else { SMALL_BODY };
+    let limit = match (&caller, route.large) {
+        (None, _) => PUBLIC_BODY,
+        (_, true) => usize::MAX,
+        (_, false) => SMALL_BODY,
+    };
     let body = hub.bodies.read(&head.headers, body, limit).await?;
+    // A body takes its time; what is stored for an account that has gone meanwhile would never be found again.
+    is_there()?;
     let Parts { ids, text, resource } = parts;
     let query = head.uri.query().unwrap_or_default().to_owned();
     let cx = Cx { hub, caller, ids, text, resource, query, headers: head.headers, body, peer };
-    (route.handler)(&cx).await
+    if !route.changes_something() {
+        return (route.handler)(&cx).await;
+    }
+    // Who asks may go at any time, and the connection's future with them. A change that is in the file by then must
+    // reach what is kept in memory too: who may do what, the versions of lists, and who listens.
+    let change = tokio::spawn(async move { (route.handler)(&cx).await });
+    change.await.unwrap_or_else(|error| {
+        tracing::error!(%error, path = route.pattern, "a change did not come to its end");
+        Err(Refusal::internal())
+    })
 }
 
 /// The permission that a method needs; methods that nobody has are like changes.

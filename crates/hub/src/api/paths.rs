@@ -7,7 +7,7 @@ use crate::{
     http::{Answer, Refusal},
     store::{
         StoreError, text,
-        values::{PathFilter, Renamed, is_path},
+        values::{MOST_STEPS, PathFilter, Renamed, is_path, too_costly},
     },
 };
 
@@ -103,11 +103,12 @@ impl Unfinished {
         })
     }
 
-    fn matches(&self, path: &str) -> bool {
+    fn matches(&self, path: &str, steps: &mut usize) -> bool {
         let Some(head) = &self.head else { return path.starts_with(&self.last) };
         // Some beginning of the path matches the head, and what follows begins like the last segment.
-        path.match_indices('.')
-            .any(|(dot, _)| path[dot + 1..].starts_with(&self.last) && head.matches(&path[..dot]))
+        path.match_indices('.').any(|(dot, _)| {
+            path[dot + 1..].starts_with(&self.last) && head.matches_within(&path[..dot], steps)
+        })
     }
 
     fn matching(
@@ -120,17 +121,20 @@ impl Unfinished {
             "SELECT id, path FROM paths WHERE account = ?1 AND path >= ?2 ORDER BY path LIMIT ?3",
         )?;
         let mut rows = rows.query((account, &self.literal, LOOKED_AT))?;
-        let mut found = Vec::new();
+        let (mut found, mut steps) = (Vec::new(), MOST_STEPS);
         while let Some(row) = rows.next()? {
             let path = text(row, 1)?;
             if !path.starts_with(&self.literal) {
                 break;
             }
-            if self.matches(path) {
+            if self.matches(path, &mut steps) {
                 if found.len() == limit {
                     return Ok((found, true));
                 }
                 found.push((row.get(0)?, path.to_owned()));
+            }
+            if steps == 0 {
+                return Err(too_costly());
             }
         }
         Ok((found, false))
@@ -189,7 +193,11 @@ mod tests {
             ("a.*", "a.b.c", true),
             ("", "anything", true),
         ] {
-            assert_eq!(Unfinished::parse(typed).unwrap().matches(path), expected, "{typed} {path}");
+            assert_eq!(
+                Unfinished::parse(typed).unwrap().matches(path, &mut 1_000),
+                expected,
+                "{typed} {path}"
+            );
         }
         for nonsense in ["a..b", "a b", ".a", "a?.b"] {
             assert!(Unfinished::parse(nonsense).is_none(), "{nonsense}");

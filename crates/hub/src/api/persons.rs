@@ -92,8 +92,19 @@ pub(crate) async fn create(cx: &Cx) -> Result<Answer, Refusal> {
     Ok(Answer::created(&json!({ "id": id })))
 }
 
+/// Whether somebody may do to another person what locks that one out: only who may do all that this person may.
+fn may_manage(cx: &Cx, id: i64) -> Result<(), Refusal> {
+    let user = cx.user()?;
+    let theirs = cx.hub.directory.user(id).ok_or_else(no_such)?;
+    if user.id == id || permissions::has_all(&user.permissions, &theirs.permissions) {
+        return Ok(());
+    }
+    Err(Refusal::forbidden("only who may do all that this person may"))
+}
+
 pub(crate) async fn update(cx: &Cx) -> Result<Answer, Refusal> {
     let id = cx.id(0)?;
+    may_manage(cx, id)?;
     let mut input = Object::parse(&cx.body.bytes)?;
     let (name, username) = (input.optional_name("name")?, input.optional_name("username")?);
     let email = input.optional_name("email")?.map(email).transpose()?;
@@ -115,6 +126,7 @@ pub(crate) async fn delete(cx: &Cx) -> Result<Answer, Refusal> {
     if cx.user()?.id == id {
         return Err(Refusal::forbidden("Can't delete yourself"));
     }
+    may_manage(cx, id)?;
     let delete = cx.hub.store.write(move |c| {
         let is_there = users::person_of(c, id)?.is_some();
         Ok(is_there && users::delete(c, id)?)
@@ -163,13 +175,11 @@ pub(crate) async fn set_password(cx: &Cx) -> Result<Answer, Refusal> {
         _ => return Err(failed()),
     }
     let hash = cx.hub.passwords.hash(new).await?;
-    if !cx.hub.store.write(move |c| users::set_password(c, id, &hash)).await? {
+    // Whoever knew the old password is out.
+    let ours = cx.caller()?.session().filter(|_| user.id == id).map(str::to_owned);
+    if !cx.hub.set_password(id, hash, ours).await? {
         return Err(no_such());
     }
-    // Whoever knew the old password is out.
-    let ours = cx.caller()?.session().filter(|_| user.id == id);
-    let ended = cx.hub.sessions.end_all_of(id, ours);
-    cx.hub.forget_sessions(ended).await?;
     Ok(Answer::done())
 }
 

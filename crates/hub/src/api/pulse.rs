@@ -17,6 +17,9 @@ const MINUTE: i64 = 60 * SECOND;
 /// Devices of one account at most; those of the largest installations are far fewer.
 const MOST_DEVICES: usize = 200_000;
 
+/// Interfaces of one device that are told apart; when there are more, those that are silent now are forgotten.
+const MOST_PARTS: usize = 4_096;
+
 /// What a value says about a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
@@ -144,6 +147,20 @@ struct Traffic {
     parts: HashMap<u64, (i64, f64)>,
 }
 
+impl Traffic {
+    /// Makes room for one more interface.
+    fn make_room(&mut self, minute: i64) {
+        if self.parts.len() < MOST_PARTS {
+            return;
+        }
+        self.parts.retain(|_, (last, _)| *last == minute);
+        // So many within a minute are names that come and go: it does no harm to count one of them twice.
+        if self.parts.len() > MOST_PARTS / 2 {
+            self.parts.clear();
+        }
+    }
+}
+
 /// What is known of one device.
 #[derive(Clone, Debug, Default)]
 struct Pulse {
@@ -197,6 +214,7 @@ impl Pulse {
                 let traffic = if inward { &mut self.inward } else { &mut self.outward };
                 let traffic = traffic.get_or_insert_default();
                 let bits = value * 8.0;
+                traffic.make_room(minute);
                 match traffic.parts.insert(part, (minute, bits)) {
                     Some((last, before)) if last == minute => traffic.octets.add(minute, bits - before, 0),
                     _ => traffic.octets.add(minute, bits, 1),
@@ -357,5 +375,15 @@ mod tests {
         {
             assert_eq!(noted(path, 0, 1.0), None, "{path}");
         }
+    }
+
+    #[test]
+    fn names_of_interfaces_that_come_and_go_do_not_fill_the_memory() {
+        let pulses = Pulses::default();
+        for i in 0..3 * MOST_PARTS {
+            let path = format!("entity.5.snmp.if.in-octets.{i}.ppp{i}");
+            pulses.note(1, noted(&path, NOW, 1.0), NOW);
+        }
+        assert!(pulses.lock()[&1][&5].inward.as_ref().unwrap().parts.len() <= MOST_PARTS);
     }
 }

@@ -96,6 +96,11 @@ impl Route {
         self
     }
 
+    /// Whether it does more than answer a question.
+    pub(crate) fn changes_something(&self) -> bool {
+        self.verb != Verb::Get && self.access != Access::GrantedOrRead
+    }
+
     /// The HTTP method.
     pub(crate) const fn method(&self) -> Method {
         match self.verb {

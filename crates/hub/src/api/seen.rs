@@ -44,6 +44,14 @@ impl Seen {
         std::mem::take(&mut self.lock().unwritten).into_iter().collect()
     }
 
+    /// What could not be written is to be written still, unless something newer is.
+    pub(crate) fn put_back(&self, seen: &[(i64, i64)]) {
+        let mut inner = self.lock();
+        for (bot, time) in seen {
+            inner.unwritten.entry(*bot).or_insert(*time);
+        }
+    }
+
     /// Bots that have gone since the last look.
     pub(crate) fn gone(&self, now: i64) -> Vec<i64> {
         let mut inner = self.lock();
@@ -76,6 +84,8 @@ mod tests {
         assert!(!seen.note(1, 20));
         assert_eq!(seen.take_unwritten(), [(1, 20)]);
         assert_eq!(seen.take_unwritten(), []);
+        seen.put_back(&[(1, 20)]);
+        assert_eq!(seen.take_unwritten(), [(1, 20)]);
         assert!(seen.gone(20 + ONLINE - 1).is_empty());
         assert_eq!(seen.gone(20 + ONLINE), [1]);
         assert!(seen.gone(20 + ONLINE).is_empty());

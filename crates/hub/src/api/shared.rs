@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{feed::Feed, overview::Pulses, problems::Problems, registry::Registry, seen::Seen};
 use crate::{
@@ -20,12 +20,17 @@ use crate::{
     store::{Store, StoreError, accounts, sessions, users},
 };
 
+/// Points in all answers at one time: some 50 bytes each.
+pub(crate) const ANSWERED: usize = 6_000_000;
+
 /// All that requests share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory,
     pub(crate) sessions: Sessions,
+    /// Held while a session begins or a password changes, so that one comes after the other in the file and in memory.
+    pub(crate) session_turn: tokio::sync::Mutex<()>,
     pub(crate) keys: Keys,
     pub(crate) passwords: Passwords,
     pub(crate) limiter: LoginLimiter,
@@ -35,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) problems: Problems,
     pub(crate) pulses: Pulses,
     pub(crate) bodies: Bodies,
+    /// Points in all answers that are being made or sent.
+    pub(crate) answers: Arc<Semaphore>,
     /// The hash of the token that allows the first person to be created.
     pub(crate) setup: Mutex<Option<[u8; 32]>>,
     /// Tells the lists of this start from those of others.
@@ -64,6 +71,7 @@ impl Shared {
             clock,
             directory,
             sessions: Sessions::new(open),
+            session_turn: tokio::sync::Mutex::default(),
             keys: Keys::new(keys),
             passwords: Passwords::default(),
             limiter: LoginLimiter::default(),
@@ -73,6 +81,7 @@ impl Shared {
             problems: Problems::default(),
             pulses: Pulses::default(),
             bodies,
+            answers: Arc::new(Semaphore::new(ANSWERED)),
             setup: Mutex::default(),
             start: secret::hex(&start),
             stopping,
@@ -109,18 +118,53 @@ impl Shared {
         self.keys.sign(user, session, now).ok_or(StoreError::TakenBack("the clock was set".to_owned()))
     }
 
-    /// Begins a session; returns its id and the cookie's secret.
-    pub(crate) async fn begin_session(&self, user: i64) -> Result<(String, String), StoreError> {
+    /// Begins a session; returns its id and the cookie's secret. None when the person's password is no more the one of
+    /// which `verified` was kept: it was changed while it was looked at.
+    pub(crate) async fn begin_session(
+        &self,
+        user: i64,
+        verified: Option<String>,
+    ) -> Result<Option<(String, String)>, StoreError> {
         let cookie = secret::random_text().map_err(no_random)?;
         let id = secret::random_text().map_err(no_random)?;
         let now = self.now();
         let secret_hash = secret::hash(&cookie);
         let session = Session { id: id.clone(), user, secret_hash, created: now, seen: now };
         let kept = session.clone();
-        self.store.write(move |c| sessions::insert(c, &kept)).await?;
+        let turn = self.session_turn.lock().await;
+        let begin = self.store.write(move |c| {
+            if verified.is_some() && users::password_hash(c, user)? != verified {
+                return Ok(false);
+            }
+            sessions::insert(c, &kept).map(|()| true)
+        });
+        if !begin.await? {
+            return Ok(None);
+        }
         let ended = self.sessions.begin(session);
+        drop(turn);
         self.forget_sessions(ended).await?;
-        Ok((id, cookie))
+        Ok(Some((id, cookie)))
+    }
+
+    /// Changes the password of a person and ends their sessions, except one: all at once, whatever happens. False when
+    /// there is no such person.
+    pub(crate) async fn set_password(
+        &self,
+        user: i64,
+        hash: String,
+        except: Option<String>,
+    ) -> Result<bool, StoreError> {
+        let _turn = self.session_turn.lock().await;
+        let kept = except.clone();
+        let change = self.store.write(move |c| {
+            let is_there = users::set_password(c, user, &hash)?;
+            sessions::delete_of_user(c, user, kept.as_deref())?;
+            Ok(is_there)
+        });
+        let is_there = change.await?;
+        self.sessions.end_all_of(user, except.as_deref());
+        Ok(is_there)
     }
 
     /// Deletes sessions that have ended already.

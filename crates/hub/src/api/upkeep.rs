@@ -44,11 +44,11 @@ pub(crate) async fn write_seen(hub: &Shared) -> Result<(), StoreError> {
     if bots.is_empty() && over.is_empty() && seen.is_empty() {
         return Ok(());
     }
-    hub.store
-        .write(move |c| {
-            users::set_last_logins(c, &bots)?;
-            sessions::delete(c, &over)?;
-            sessions::set_seen(c, &seen)
-        })
-        .await
+    let written = bots.clone();
+    let write = hub.store.write(move |c| {
+        users::set_last_logins(c, &written)?;
+        sessions::delete(c, &over)?;
+        sessions::set_seen(c, &seen)
+    });
+    write.await.inspect_err(|_| hub.seen.put_back(&bots))
 }

@@ -1,4 +1,7 @@
 //! How often somebody may try a password: per user name and per address, whatever comes of it.
+//!
+//! A name has few tries from one network and more from all together: who guesses does not lock out who knows, and
+//! guessing from many places leads nowhere either.
 
 use std::{
     collections::HashMap,
@@ -10,8 +13,11 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A user name: ten tries, and another one each half a minute.
-const PER_NAME: Allowance = Allowance { burst: 10, refill: Duration::from_secs(30) };
+/// A user name from one network: ten tries, and another one each half a minute.
+const PER_NAME_THERE: Allowance = Allowance { burst: 10, refill: Duration::from_secs(30) };
+
+/// A user name from everywhere.
+const PER_NAME: Allowance = Allowance { burst: 200, refill: Duration::from_secs(5) };
 
 /// An address, behind which there may be several people.
 const PER_ADDRESS: Allowance = Allowance { burst: 30, refill: Duration::from_secs(10) };
@@ -34,7 +40,7 @@ pub(crate) struct LoginLimiter {
 
 /// A try that was counted; given back when it succeeded.
 #[derive(Debug)]
-pub(crate) struct Try([(u64, Duration); 2]);
+pub(crate) struct Try([(u64, Duration); 3]);
 
 impl Default for LoginLimiter {
     fn default() -> Self {
@@ -46,9 +52,11 @@ impl LoginLimiter {
     /// Counts a try before it is made, or says how long to wait.
     pub(crate) fn begin(&self, name: &str, address: IpAddr) -> Result<Try, Duration> {
         let now = Instant::now();
+        let network = network(address);
         let counted = [
+            (self.keys.hash_one(("name there", name, network)), PER_NAME_THERE),
             (self.keys.hash_one(("name", name)), PER_NAME),
-            (self.keys.hash_one(("address", network(address))), PER_ADDRESS),
+            (self.keys.hash_one(("address", network)), PER_ADDRESS),
         ];
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, Allowance { burst, refill }) in counted {
@@ -103,18 +111,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_name_has_ten_tries_and_then_one_each_half_a_minute() {
+    async fn a_name_has_ten_tries_from_a_network_and_then_one_each_half_a_minute() {
         let limiter = LoginLimiter::default();
-        let try_from = |i: u32| limiter.begin("admin", IpAddr::V4((0x0a00_0000 + i).into()));
-        for i in 0..10 {
-            try_from(i).unwrap();
+        let attempt = || limiter.begin("admin", address("10.0.0.1"));
+        for _ in 0..10 {
+            attempt().unwrap();
         }
-        let wait = try_from(11).unwrap_err();
+        let wait = attempt().unwrap_err();
         assert!(wait <= Duration::from_secs(30), "{wait:?}");
         limiter.begin("somebody", address("10.0.0.1")).unwrap();
         tokio::time::advance(Duration::from_secs(31)).await;
-        try_from(12).unwrap();
-        try_from(13).unwrap_err();
+        attempt().unwrap();
+        attempt().unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_guesses_does_not_lock_out_who_comes_from_elsewhere() {
+        let limiter = LoginLimiter::default();
+        for _ in 0..1_000 {
+            let _ = limiter.begin("admin", address("10.0.0.66"));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        limiter.begin("admin", address("10.0.0.1")).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_is_not_guessed_from_many_places_either() {
+        let limiter = LoginLimiter::default();
+        let try_from = |i: u32| limiter.begin("admin", IpAddr::V4((0x0a00_0000 + i).into()));
+        for i in 0..200 {
+            try_from(i).unwrap();
+        }
+        try_from(300).unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]

@@ -124,7 +124,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A browser says where a request comes from: it must be where it goes to.
-fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
     let foreign = || {
         Err(Refusal::detail(StatusCode::FORBIDDEN, "this request comes from another site than this page's"))
     };

@@ -16,6 +16,7 @@ use hyper::{
 };
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Answers below this are not compressed: they fit into one packet anyway.
 const GZIP_FROM: usize = 1_400;
@@ -33,6 +34,8 @@ pub(crate) struct Answer {
     etag: Option<HeaderValue>,
     headers: Vec<(HeaderName, HeaderValue)>,
     content: Content,
+    /// Its part of the memory for answers, until it is sent.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 enum Content {
@@ -48,7 +51,7 @@ enum Content {
 
 impl Answer {
     fn new(status: StatusCode, content_type: &'static str, content: Content) -> Self {
-        Self { status, content_type, etag: None, headers: Vec::new(), content }
+        Self { status, content_type, etag: None, headers: Vec::new(), content, room: None }
     }
 
     /// 204.
@@ -99,6 +102,13 @@ impl Answer {
     #[must_use]
     pub(crate) fn with_etag(mut self, etag: HeaderValue) -> Self {
         self.etag = Some(etag);
+        self
+    }
+
+    /// Keeps its part of the memory for answers as long as it is there.
+    #[must_use]
+    pub(crate) fn holding(mut self, room: OwnedSemaphorePermit) -> Self {
+        self.room = Some(room);
         self
     }
 
@@ -153,7 +163,11 @@ impl Answer {
                     body = Full::new(bytes).boxed_unsync();
                 } else {
                     headers.insert(CONTENT_LENGTH, length.into());
-                    let frames = pieces.into_iter().map(|piece| Ok(Frame::data(piece)));
+                    let room = self.room;
+                    let frames = pieces.into_iter().map(move |piece| {
+                        let _held = &room;
+                        Ok(Frame::data(piece))
+                    });
                     body = StreamBody::new(stream::iter(frames)).boxed_unsync();
                 }
             }

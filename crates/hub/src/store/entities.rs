@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{StoreError, pieces::Pieces, text};
+use super::{StoreError, pieces::Pieces, records, text};
+use crate::auth::{Kind, User, Verb};
 
 /// What somebody wants an entity to be; its form is right already.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,9 +44,44 @@ pub(crate) enum NotWritten {
     NoSuch,
     /// It refers to something that is not there, or does not fit.
     Invalid(String),
+    /// A bot would come to see the secrets of this credential by it.
+    Secret(i64),
 }
 
 pub(crate) type Written<T> = Result<Result<T, NotWritten>, StoreError>;
+
+/// Whether a bot may write this. It could assign any credential to itself, or to any bot of its protocol, and read its
+/// secrets then: so it must see them already, or leave the assignment as it is.
+pub(crate) fn validate_for_bot(
+    c: &Connection,
+    account: i64,
+    entity: Option<i64>,
+    input: &EntityInput,
+    user: &User,
+) -> Written<()> {
+    let Kind::Bot { protocol: own, .. } = &user.kind else { return Ok(Ok(())) };
+    if input.protocols.is_empty() {
+        return Ok(Ok(()));
+    }
+    let seen = records::credentials_for_bot(c, account, user.id, own.as_deref())?;
+    for ProtocolInput { protocol, credential, bot, .. } in &input.protocols {
+        let is_own = bot.map_or(own.as_deref() == Some(protocol), |bot| bot == user.id);
+        if !is_own {
+            continue;
+        }
+        let is_kept = c
+            .prepare_cached(
+                "SELECT 1 FROM entity_protocols
+                 WHERE entity = ?1 AND protocol = ?2 AND credential = ?3 AND bot IS ?4",
+            )?
+            .exists(params![entity, protocol, credential, bot])?;
+        let changes = format!("accounts/{account}/credentials/{credential}");
+        if !is_kept && !seen.contains(credential) && !user.may(Verb::Put, &changes) {
+            return Ok(Err(NotWritten::Secret(*credential)));
+        }
+    }
+    Ok(Ok(()))
+}
 
 /// Adds an entity; `suggested_by` is the bot that found it.
 pub(crate) fn insert(

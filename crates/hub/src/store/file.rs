@@ -202,9 +202,13 @@ enum CopyError {
 }
 
 fn copy_to(from: &Path, part: &Path, to: &Path) -> Result<(), CopyError> {
-    let file = private_file(part).map_err(CopyError::Io)?;
-    // What a copy that was broken off has left.
-    file.set_len(0).map_err(CopyError::Io)?;
+    // What a copy that was broken off has left; or somebody else, who could read the copy, or have it write through a link.
+    match fs::remove_file(part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(CopyError::Io(error)),
+        _ => {}
+    }
+    let made = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(part);
+    let file = made.map_err(CopyError::Io)?;
     let name = part.to_str().ok_or_else(|| CopyError::Io(io::Error::other("its name is not UTF-8")))?;
     let db = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(CopyError::Sql)?;
     db.execute("VACUUM INTO ?1", [name]).map_err(CopyError::Sql)?;

@@ -35,9 +35,9 @@ pub(crate) fn delete(c: &Connection, ids: &[String]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends all sessions of a user; for a hub that does not run.
-pub(crate) fn delete_of_user(c: &Connection, user: i64) -> Result<(), StoreError> {
-    c.execute("DELETE FROM sessions WHERE user_id = ?1", [user])?;
+/// Deletes all sessions of a user, except one.
+pub(crate) fn delete_of_user(c: &Connection, user: i64, except: Option<&str>) -> Result<(), StoreError> {
+    c.execute("DELETE FROM sessions WHERE user_id = ?1 AND id IS NOT ?2", params![user, except])?;
     Ok(())
 }
 

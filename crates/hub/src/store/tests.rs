@@ -212,6 +212,24 @@ async fn a_directory_that_is_a_file_is_refused() {
 }
 
 #[tokio::test]
+async fn a_backup_is_not_written_through_a_link_or_into_a_file_that_others_can_read() {
+    let (directory, store) = with_table().await;
+    let (victim, part) = (directory.path().join("victim"), directory.path().join("copy.part"));
+    fs::write(&victim, "mine").unwrap();
+    std::os::unix::fs::symlink(&victim, &part).unwrap();
+    let copy = directory.path().join("copy");
+    store.backup(copy.clone()).await.unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+    assert!(fs::symlink_metadata(&copy).unwrap().is_file());
+    fs::write(&part, "").unwrap();
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o666)).unwrap();
+    let copy = directory.path().join("another");
+    fs::rename(&part, directory.path().join("another.part")).unwrap();
+    store.backup(copy.clone()).await.unwrap();
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
 async fn a_backup_is_a_database_that_opens() {
     let (_directory, store) = with_table().await;
     store.write(|db| add(db, "kept")).await.unwrap();

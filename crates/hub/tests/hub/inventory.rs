@@ -429,3 +429,60 @@ async fn the_overview_shows_what_was_measured_last_also_after_a_restart() {
     }
     drop(directory);
 }
+
+#[tokio::test]
+async fn a_bot_that_measures_otherwise_sees_other_secrets_in_an_account_that_is_not_its_own() {
+    let hub = Served::start().await;
+    let admin = hub.admin().await;
+    let account = hub.account();
+    let other =
+        hub.ask(&admin, "POST", "accounts", r#"{"name":"other"}"#).await.json()["id"].as_i64().unwrap();
+    let (id, token) = hub.hub.add_bot(other, "guest", "ping").await.unwrap();
+    let grant = json!({"resource_prefix": format!("accounts/{account}"), "methods": ["GET"]});
+    hub.ask(&admin, "POST", &format!("bots/{id}/permissions"), grant).await.expect(201);
+    let list = hub.get(&admin, &format!("accounts/{account}/credentials")).await.json();
+    let snmp = list["list"].as_array().unwrap().iter().find(|one| one["protocol"] == "snmp").unwrap();
+    let device = json!({"name": "a", "entity_type": "device", "details": {}, "protocols": {
+        "snmp": {"credential": snmp["id"], "bot": null, "sensors": []}}});
+    hub.ask(&admin, "POST", &format!("accounts/{account}/entities"), device).await.expect(201);
+    let (guest, path) = (Who::Bot(token), format!("accounts/{account}/credentials"));
+    let hidden = hub.get(&guest, &path).await.expect(200);
+    assert!(!hidden.text.contains("snmpv12_community"), "{}", hidden.text);
+    let change = r#"{"name":"guest","protocol":"snmp"}"#;
+    hub.ask(&admin, "PUT", &format!("accounts/{other}/bots/{id}"), change).await.expect(204);
+    let again = hub.request("GET", &path, &guest).header("if-none-match", hidden.header("etag"));
+    let shown = hub.send(again).await.expect(200);
+    assert!(shown.text.contains("snmpv12_community"), "{}", shown.text);
+}
+
+#[tokio::test]
+async fn a_bot_does_not_assign_itself_a_credential_to_read_its_secrets() {
+    let hub = Served::start().await;
+    let (admin, account) = (hub.admin().await, hub.account());
+    let secret = credential(&hub, &admin, account, "snmp", "core routers").await;
+    let seen = credential(&hub, &admin, account, "snmp", "access switches").await;
+    // This one may write entities, for it finds interfaces.
+    let (bot, id) = (hub.bot("snmp"), hub.local("snmp").id);
+    let (other, _) = hub.hub.add_bot(account, "another", "snmp").await.unwrap();
+    let measured = |credential: i64, bot: i64| {
+        json!({"name": "a", "entity_type": "device", "details": {}, "protocols": {
+            "snmp": {"credential": credential, "bot": bot, "sensors": []}}})
+    };
+    let entities = format!("accounts/{account}/entities");
+    let core = create(&hub, &admin, &entities, measured(secret, other)).await;
+    let access = create(&hub, &admin, &entities, measured(seen, id)).await;
+    hub.ask(&bot, "POST", &entities, measured(secret, id)).await.expect(403);
+    hub.ask(&bot, "PUT", &format!("{entities}/{access}"), measured(secret, id)).await.expect(403);
+    let got = hub.ask(&bot, "PUT", &format!("{entities}/{core}"), measured(secret, id)).await.expect(403);
+    assert!(got.text.contains("cannot assign credential"), "{}", got.text);
+    let got = hub.get(&bot, &format!("accounts/{account}/credentials/{secret}")).await.expect(200).json();
+    assert_eq!(got["details"], json!({"port": 161}));
+    let mut to_any = measured(secret, id);
+    to_any["protocols"]["snmp"]["bot"] = Value::Null;
+    hub.ask(&bot, "POST", &entities, to_any).await.expect(403);
+    // What it sees it may assign, and what stays as it is it may send.
+    hub.ask(&bot, "POST", &entities, measured(seen, id)).await.expect(201);
+    hub.ask(&bot, "PUT", &format!("{entities}/{core}"), measured(secret, other)).await.expect(204);
+    let got = hub.get(&bot, &format!("accounts/{account}/credentials/{secret}")).await.expect(200).json();
+    assert_eq!(got["details"], json!({"port": 161}));
+}

@@ -206,3 +206,44 @@ async fn sessions_outlive_a_restart_and_end_with_their_person() {
     cookie.get(&hub, "profile").await.expect(401);
     drop(directory);
 }
+
+#[tokio::test]
+async fn another_site_cannot_log_a_browser_in() {
+    let hub = Served::start().await;
+    let body = json!({"username": "admin", "password": PASSWORD}).to_string();
+    let login = |headers: &[(&'static str, &str)]| {
+        let request = hub.request("POST", "auth/login", &Who::Nobody).body(body.clone());
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    };
+    for headers in
+        [&[("origin", "http://evil.example")][..], &[("origin", "null")], &[("sec-fetch-site", "cross-site")]]
+    {
+        let got = hub.send(login(headers)).await.expect(403);
+        assert_eq!(got.header("set-cookie"), "");
+    }
+    let origin = hub.listening.url();
+    hub.send(login(&[("origin", &origin), ("sec-fetch-site", "same-origin")])).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_of_the_old_password_begins_while_it_is_changed() {
+    let hub = Served::start().await;
+    let (id, _) = hub.person("nora", &[]).await;
+    let admin = hub.admin().await;
+    let mut old = PASSWORD.to_owned();
+    for i in 0..8 {
+        let new = format!("password {i}");
+        let (body, path) = (json!({ "new_password": new }), format!("persons/{id}/password"));
+        let login = json!({"username": "nora", "password": old});
+        let (change, got) = tokio::join!(
+            hub.ask(&admin, "POST", &path, body),
+            hub.ask(&Who::Nobody, "POST", "auth/login", login),
+        );
+        change.expect(204);
+        // It may have begun before, but then it has ended.
+        if got.status == 200 {
+            hub.get(&Who::Bearer(got.header("x-jwt-token").to_owned()), "profile").await.expect(401);
+        }
+        old = new;
+    }
+}

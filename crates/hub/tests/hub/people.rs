@@ -251,3 +251,20 @@ async fn everybody_sees_the_accounts_that_they_may_see() {
     hub.ask(&admin, "POST", &format!("persons/{nora}/permissions"), grant).await.expect(201);
     assert_eq!(ids(&who).await, [other]);
 }
+
+#[tokio::test]
+async fn who_manages_people_does_not_lock_out_who_may_more() {
+    let hub = Served::start().await;
+    let admin = hub.admin().await;
+    let me = hub.get(&admin, "profile").await.json()["user_id"].clone();
+    let manages = json!({"resource_prefix": "persons", "methods": null});
+    let (id, manager) = hub.person("mona", &[manages]).await;
+    let (nora, _) = hub.person("nora", &[]).await;
+    hub.ask(&manager, "PUT", &format!("persons/{me}"), r#"{"username":"nobody"}"#).await.expect(403);
+    hub.ask(&manager, "DELETE", &format!("persons/{me}"), "").await.expect(403);
+    hub.ask(&manager, "PUT", &format!("persons/{id}"), r#"{"name":"Mona"}"#).await.expect(204);
+    hub.ask(&manager, "PUT", &format!("persons/{nora}"), r#"{"name":"Nora"}"#).await.expect(204);
+    hub.ask(&manager, "DELETE", &format!("persons/{nora}"), "").await.expect(204);
+    hub.ask(&manager, "DELETE", "persons/424242", "").await.expect(404);
+    hub.get(&admin, "profile").await.expect(200);
+}

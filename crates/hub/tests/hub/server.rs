@@ -175,3 +175,68 @@ async fn a_hub_answers_over_tls_and_its_cookies_stay_there() {
     assert!(client().get(listening.url().replace("https", "http")).send().await.is_err());
     listening.stop().await;
 }
+
+/// Sends a request and goes without waiting for the answer.
+fn send_and_go(hub: &Served, method: &str, path: &str, header: &str, body: &str) {
+    let mut stream = TcpStream::connect(hub.listening.address()).unwrap();
+    let head = format!(
+        "{method} /api/{path} HTTP/1.1\r\nhost: x\r\nauthorization: {header}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_comes_to_its_end_when_who_asked_for_it_has_gone() {
+    let hub = Served::start().await;
+    let Who::Bearer(header) = hub.admin().await else { panic!("no header") };
+    let admin = Who::Bearer(header.clone());
+    let entities = format!("accounts/{}/entities", hub.account());
+    for i in 0..10 {
+        let (id, who) = hub.person(&format!("nora{i}"), &[]).await;
+        let etag = hub.get(&admin, &entities).await.expect(200).header("etag").to_owned();
+        let new = json!({"name": format!("device {i}"), "entity_type": "device", "details": {}}).to_string();
+        send_and_go(&hub, "DELETE", &format!("persons/{id}"), &header, "");
+        send_and_go(&hub, "POST", &entities, &header, &new);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Both may have been noticed too late to be done. What is done is seen by everybody.
+        if !hub.hub.users().await.unwrap().iter().any(|user| user.id == id) {
+            hub.get(&who, "accounts").await.expect(401);
+        }
+        let list = hub.get(&admin, &entities).await.expect(200);
+        if list.text.contains(&format!("device {i}\"")) {
+            let request = hub.request("GET", &entities, &admin).header("if-none-match", etag);
+            hub.send(request).await.expect(200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_known_cannot_fill_the_memory_for_bodies() {
+    let hub = Served::start().await;
+    let large = json!({"username": "admin", "password": "x".repeat(20_000)});
+    hub.ask(&Who::Nobody, "POST", "auth/login", large).await.expect(413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_stored_for_an_account_that_went_while_the_values_were_sent() {
+    let hub = Served::start().await;
+    let Who::Bearer(header) = hub.admin().await else { panic!("no header") };
+    let admin = Who::Bearer(header.clone());
+    let id =
+        hub.ask(&admin, "POST", "accounts", r#"{"name":"short"}"#).await.expect(201).json()["id"].clone();
+    let body = r#"[{"p":"a.b","v":1,"t":1700000000}]"#;
+    let head = format!(
+        "PUT /api/accounts/{id}/values HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {header}\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(hub.listening.address()).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    hub.ask(&admin, "DELETE", &format!("accounts/{id}"), "").await.expect(204);
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}

@@ -252,3 +252,79 @@ async fn a_hundred_thousand_points_are_one_answer() {
     assert_eq!(got["paths"]["a"]["data"].as_array().unwrap().len(), 100_000);
     assert_eq!(got["paths"]["a"]["next_data_point"], 1_500_100_000.0);
 }
+
+#[tokio::test]
+async fn what_a_question_holds_beside_its_parameters_is_passed_over() {
+    let hub = Served::start().await;
+    let (bot, account) = (hub.bot("ping"), hub.account());
+    let body = r#"[{"p":"a.b","v":1.5,"t":1700000000.000001}]"#;
+    hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), body).await.expect(204);
+    let path = format!("accounts/{account}/getvalues");
+    let body =
+        r#"{"p":"a.b","x":[[],{"y":[1]}],"t0":1700000000.000001,"t1":"1700000001","limit":10,"sort":null}"#;
+    let got = hub.ask(&bot, "POST", &path, body).await.expect(200);
+    assert_eq!(
+        got.text,
+        r#"{"paths":{"a.b":{"next_data_point":null,"data":[{"t":1700000000.000001,"v":1.5}]}}}"#
+    );
+    for wrong in [r#"{"p":["a.b"]}"#, r#"{"p":{}}"#, r#"["a.b"]"#, "", "{", r#"{"p":"a.b","limit":[]}"#, "7"]
+    {
+        hub.ask(&bot, "POST", &path, wrong).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_would_be_compared_for_ever_is_refused() {
+    let hub = Served::start().await;
+    let (bot, account) = (hub.bot("ping"), hub.account());
+    let long = vec!["a"; 900].join(".");
+    let values: Vec<_> = (0..1_000).map(|i| json!({"p": format!("{long}.x{i}"), "v": 1, "t": 1})).collect();
+    hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), json!(values)).await.expect(204);
+    let filter = format!("*.{}.b", vec!["a"; 450].join("."));
+    for query in [
+        format!("paths?filter={filter}"),
+        format!("paths?failover_trailing=true&filter={filter}.*.c"),
+        format!("topvalues?f={filter}"),
+    ] {
+        let got = hub.get(&bot, &format!("accounts/{account}/{query}")).await.expect(400);
+        assert!(got.text.contains("takes too long"), "{}", got.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_do_not_fill_the_memory() {
+    use std::io::Write as _;
+
+    let hub = Served::start().await;
+    let (bot, account) = (hub.bot("ping"), hub.account());
+    let values: Vec<_> =
+        (0..100_000).map(|t| json!({"p": "a.b", "v": 1.5, "t": 1_700_000_000 + t})).collect();
+    for values in values.chunks(50_000) {
+        hub.ask(&bot, "PUT", &format!("accounts/{account}/values"), json!(values)).await.expect(204);
+    }
+    let Who::Bot(token) = &bot else { unreachable!() };
+    let body = format!(r#"{{"p":"{}"}}"#, ["a.b"; 10].join(","));
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect(hub.listening.address()).unwrap();
+        let head = format!(
+            "POST /api/accounts/{account}/getvalues?b={token} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    // Each would take a million points, and none is read.
+    let mut slow: Vec<_> = (0..6).map(|_| ask()).collect();
+    for stream in &mut slow {
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        let mut first = [0; 12];
+        std::io::Read::read_exact(stream, &mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+    }
+    let path = format!("accounts/{account}/values/a.b?t0=0&limit=10");
+    let got = hub.get(&bot, &path).await.expect(503);
+    assert!(got.text.contains("too many large answers"), "{}", got.text);
+    // When they are gone, the memory is there again.
+    drop(slow);
+    hub.get(&bot, &path).await.expect(200);
+}

@@ -1,8 +1,15 @@
 //! Giving values out: each one, or as roll-ups.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
+use hyper::StatusCode;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{SECOND, json as points};
 use crate::{
@@ -20,6 +27,9 @@ const MOST_POINTS: usize = 100_000;
 /// Points of all paths in one answer. Paths beyond it say where they go on, without a point.
 const MOST_POINTS_ALL: usize = 1_000_000;
 
+/// How long a question waits for its part of the memory for answers.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
+
 /// Paths in one question.
 const MOST_PATHS: usize = 5_000;
 
@@ -29,29 +39,102 @@ const LAST_LEVEL: u8 = 6;
 /// Where the parameters come from.
 enum Args<'a> {
     Query(Query<'a>),
-    Body(Map<String, Value>),
+    Body(Sent),
+}
+
+/// The members of a body that are read. What else there is leaves nothing in memory.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sent {
+    p: Member,
+    a: Member,
+    t0: Member,
+    t1: Member,
+    sort: Member,
+    limit: Member,
+}
+
+/// A text, or what is written instead of one.
+#[derive(Default)]
+struct Member(Option<String>);
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyMember)
+    }
+}
+
+struct AnyMember;
+
+impl<'de> Visitor<'de> for AnyMember {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a number")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Member, E> {
+        Ok(Member(Some(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Member, E> {
+        Ok(Member(Some(number.to_string())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Member, E> {
+        Ok(Member(Some(number.to_string())))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Member, E> {
+        Ok(Member(Some(number.to_string())))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Member, E> {
+        Ok(Member(Some(flag.to_string())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Member, E> {
+        Ok(Member(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Member, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Member(Some("[]".to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Member, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Member(Some("{}".to_owned())))
+    }
 }
 
 impl Args<'_> {
     fn of(cx: &Cx) -> Result<Args<'_>, Refusal> {
+        if cx.body.bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte != b'{') {
+            return Err(Refusal::invalid("the body is not an object"));
+        }
         match serde_json::from_slice(&cx.body.bytes) {
-            Ok(Value::Object(object)) => Ok(Args::Body(object)),
-            Ok(_) => Err(Refusal::invalid("the body is not an object")),
+            Ok(sent) => Ok(Args::Body(sent)),
             Err(error) => Err(Refusal::invalid(format!("no JSON: {error}"))),
         }
     }
 
-    /// A parameter as text; numbers are written as they were sent.
+    /// A parameter as text; an empty one counts as left out.
     fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Query(query) => query.get(name),
-            Self::Body(object) => match object.get(name)? {
-                Value::String(text) if text.is_empty() => None,
-                Value::String(text) => Some(Cow::Borrowed(text)),
-                Value::Null => None,
-                other => Some(Cow::Owned(other.to_string())),
-            },
-        }
+        let sent = match self {
+            Self::Query(query) => return query.get(name),
+            Self::Body(sent) => sent,
+        };
+        let Member(member) = match name {
+            "p" => &sent.p,
+            "a" => &sent.a,
+            "t0" => &sent.t0,
+            "t1" => &sent.t1,
+            "sort" => &sent.sort,
+            "limit" => &sent.limit,
+            _ => return None,
+        };
+        member.as_deref().filter(|text| !text.is_empty()).map(Cow::Borrowed)
     }
 }
 
@@ -127,8 +210,29 @@ pub(crate) async fn get_many(cx: &Cx) -> Result<Answer, Refusal> {
     raw(cx, Wanted::of(&paths_of(&args)?, &args, cx.now())?).await
 }
 
+/// A part of the memory for answers, as much as this one can take.
+async fn room(cx: &Cx, wanted: &Wanted) -> Result<OwnedSemaphorePermit, Refusal> {
+    let most = wanted.paths.len().saturating_mul(wanted.limit).min(MOST_POINTS_ALL);
+    let room = Arc::clone(&cx.hub.answers).acquire_many_owned(u32::try_from(most).unwrap_or(u32::MAX));
+    match timeout(ROOM_WAIT, room).await {
+        Ok(Ok(room)) => Ok(room),
+        _ => {
+            let text = "too many large answers are on their way; ask again in a moment, or for fewer values";
+            Err(Refusal::detail(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(1))
+        }
+    }
+}
+
+/// The answer, which keeps as much of the memory as it has taken.
+fn answer(json: Pieces, mut room: OwnedSemaphorePermit, left: usize) -> Answer {
+    let unused = room.num_permits().saturating_sub(MOST_POINTS_ALL - left);
+    drop(room.split(unused));
+    Answer::json_pieces(json.finish()).holding(room)
+}
+
 async fn raw(cx: &Cx, wanted: Wanted) -> Result<Answer, Refusal> {
     let account = cx.account()?;
+    let room = room(cx, &wanted).await?;
     let values = cx.hub.store.values();
     let mut json = Pieces::default();
     json.raw("{\"paths\":{");
@@ -147,7 +251,7 @@ async fn raw(cx: &Cx, wanted: Wanted) -> Result<Answer, Refusal> {
         points::series(&mut json, path, &series);
     }
     json.raw("}}");
-    Ok(Answer::json_pieces(json.finish()))
+    Ok(answer(json, room, left))
 }
 
 pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
@@ -162,6 +266,7 @@ pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
         ))
     })?;
     let wanted = Wanted::of(&paths, &args, cx.now())?;
+    let room = room(cx, &wanted).await?;
     let half = 3_i64.pow(u32::from(level)) * 1_800 * SECOND;
     let values = cx.hub.store.values();
     let mut json = Pieces::default();
@@ -181,7 +286,7 @@ pub(crate) async fn rollups(cx: &Cx) -> Result<Answer, Refusal> {
         points::buckets(&mut json, path, &rollups.buckets, rollups.next, half);
     }
     json.raw("}}");
-    Ok(Answer::json_pieces(json.finish()))
+    Ok(answer(json, room, left))
 }
 
 /// The newest value of each path.

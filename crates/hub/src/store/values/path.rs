@@ -66,11 +66,22 @@ impl PathFilter {
         &self.text
     }
 
-    pub(crate) fn matches(&self, path: &str) -> bool {
+    #[cfg(test)]
+    pub(super) fn matches(&self, path: &str) -> bool {
+        self.matches_within(path, &mut 1_000_000)
+    }
+
+    /// Whether it matches, found out in so many steps at most: long filters over long paths take as many as one has
+    /// segments times the other. When none is left, nothing matches any more.
+    pub(crate) fn matches_within(&self, path: &str, steps: &mut usize) -> bool {
         // The usual way of `*`: on a mismatch the last one takes a segment more.
         let mut at = Place { pattern: 0, rest: Some(path) };
         let mut retry: Option<Place<'_>> = None;
         loop {
+            *steps = steps.saturating_sub(1);
+            if *steps == 0 {
+                return false;
+            }
             let step = match (self.segments.get(at.pattern), at.rest) {
                 (None, None) => return true,
                 (Some(pattern), Some(rest)) => {

@@ -176,6 +176,16 @@ pub(super) fn last(db: &Connection, shared: &Shared, path: i64) -> Result<Option
     Ok(later(in_memory, in_file))
 }
 
+/// Steps of looking through paths: far more than a million usual ones take, and less than a second.
+pub(crate) const MOST_STEPS: usize = 50_000_000;
+
+/// Why a filter was not looked up to the end.
+pub(crate) fn too_costly() -> StoreError {
+    let why =
+        "the filter takes too long on these paths: begin it with the segments that are known, or shorten it";
+    StoreError::Invalid(why.to_owned())
+}
+
 /// Ids and names of matching paths, in order.
 pub(super) fn matching(
     db: &Connection,
@@ -194,13 +204,16 @@ pub(super) fn matching(
         "SELECT id, path FROM paths WHERE account = ?1 AND path >= ?2 AND path < ?3 ORDER BY path",
     )?;
     let mut rows = find.query((account, from, to))?;
-    let mut found = Vec::new();
+    let (mut found, mut steps) = (Vec::new(), MOST_STEPS);
     while found.len() < limit
         && let Some(row) = rows.next()?
     {
         let path = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        if filter.matches(path) {
+        if filter.matches_within(path, &mut steps) {
             found.push((row.get(0)?, path.to_owned()));
+        }
+        if steps == 0 {
+            return Err(too_costly());
         }
     }
     Ok(found)
