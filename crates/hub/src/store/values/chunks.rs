@@ -101,12 +101,6 @@ pub(super) fn newest(db: &Connection, path: i64, until: i64) -> Result<Option<Po
     }
 }
 
-/// The time of the oldest value of a path.
-pub(super) fn oldest(db: &Connection, path: i64) -> Result<Option<i64>, StoreError> {
-    let mut find = db.prepare_cached("SELECT start FROM chunks WHERE path = ?1 ORDER BY start LIMIT 1")?;
-    Ok(find.query_row([path], |row| row.get(0)).optional()?)
-}
-
 /// Puts values, in order of their times, among those that the path has up to `stop`; new ones take the place of old
 /// ones.
 pub(super) fn merge(
@@ -322,7 +316,6 @@ mod tests {
             prop_assert!(chunks.windows(2).all(|pair| pair[0].1 < pair[1].0), "{:?}", chunks);
             let mut wanted: Vec<Point> = model.into_iter().collect();
             prop_assert_eq!(last(&db, 1).unwrap(), wanted.last().copied());
-            prop_assert_eq!(oldest(&db, 1).unwrap(), wanted.first().map(|point| point.0));
             let newest_wanted = wanted.iter().rev().find(|point| point.0 <= to).copied();
             prop_assert_eq!(newest(&db, 1, to).unwrap(), newest_wanted);
             let range = Range { from, to };

@@ -129,17 +129,6 @@ fn set_aside(db: &Connection, path: i64, block: i64, what: &str) -> Result<(), S
     Ok(())
 }
 
-/// The first hour of a path.
-pub(super) fn oldest(db: &Connection, path: i64) -> Result<Option<i64>, StoreError> {
-    let mut find =
-        db.prepare_cached("SELECT block, body FROM hours WHERE path = ?1 ORDER BY block LIMIT 1")?;
-    let found: Option<(i64, Vec<u8>)> =
-        find.query_row([path], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((block, body)) = found else { return Ok(None) };
-    let hours = decoded(path, block, &body)?;
-    Ok((0..).zip(hours).find(|(_, hour)| hour.is_some()).map(|(n, _)| block * BLOCK_HOURS + n))
-}
-
 /// Hands the blocks of a path that have hours from `first` to `last` to `each`, in the order asked for, until that has
 /// enough.
 pub(super) fn each_block(

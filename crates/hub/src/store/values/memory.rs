@@ -34,10 +34,6 @@ impl Table {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The paths that have values, in order.
     pub(super) fn paths(&self) -> Vec<i64> {
         let mut paths: Vec<i64> = self.heads.keys().copied().collect();

@@ -164,11 +164,6 @@ impl Values {
         self.of_path(account, path, question).await
     }
 
-    /// The time of the oldest value that is known of a path; of the oldest hour, where raw values are gone.
-    pub(crate) async fn oldest(&self, account: i64, path: &str) -> Result<Option<i64>, StoreError> {
-        Ok(self.of_path(account, path, query::oldest).await?.flatten())
-    }
-
     /// The newest value of each path; from memory, for the most part.
     pub(crate) async fn last(
         &self,
@@ -232,6 +227,7 @@ impl Values {
     }
 
     /// The id of a path.
+    #[cfg(test)]
     pub(crate) async fn path_id(&self, account: i64, path: &str) -> Result<Option<i64>, StoreError> {
         self.of_path(account, path, |_, _, id| Ok(id)).await
     }

@@ -158,18 +158,6 @@ fn with_memory(
         .collect()
 }
 
-pub(super) fn oldest(db: &Connection, shared: &Shared, path: i64) -> Result<Option<i64>, StoreError> {
-    let in_memory = shared.memory().points(path, Range::ALL).first().map(|point| point.0);
-    let snapshot = db.unchecked_transaction()?;
-    let raw = [in_memory, chunks::oldest(&snapshot, path)?].into_iter().flatten().min();
-    let hour = hours::oldest(&snapshot, path)?;
-    Ok(match (raw, hour) {
-        (Some(raw), Some(hour)) if hours::hour_of(raw) <= hour => Some(raw),
-        (_, Some(hour)) => Some(hours::start_of(hour)),
-        (raw, None) => raw,
-    })
-}
-
 /// The newest value of a path, from memory where it is remembered; it is from then on.
 pub(super) fn last(db: &Connection, shared: &Shared, path: i64) -> Result<Option<Point>, StoreError> {
     let (in_memory, epoch) = {

@@ -88,7 +88,6 @@ async fn values_are_read_in_both_orders_with_a_limit() {
         assert_eq!(read(true, 2).await.unwrap().unwrap(), series(&[(4, 4.0), (3, 3.0)], Some(2)));
         assert_eq!(read(true, 3).await.unwrap().unwrap().next, None);
         assert_eq!(read(true, 0).await.unwrap().unwrap(), series(&[], Some(4)));
-        assert_eq!(store.values().oldest(ACCOUNT, "a.b").await.unwrap(), Some(1));
         assert_eq!(store.values().read(ACCOUNT, "none", range, false, 1).await.unwrap(), None);
         assert_eq!(store.values().read(8, "a.b", range, false, 1).await.unwrap(), None);
     }
@@ -282,7 +281,6 @@ async fn raw_values_go_after_their_time_and_hours_stay() {
     chores(&store).await;
     assert_eq!(all(&store, "m").await, Some(vec![]));
     assert_eq!(store.values().last(ACCOUNT, &["m".to_owned()]).await.unwrap(), [None]);
-    assert_eq!(store.values().oldest(ACCOUNT, "m").await.unwrap(), Some(START));
     assert_eq!((hours(0).await.unwrap(), hours(2).await.unwrap()), before);
     assert_eq!(store.values().last(8, &["other".to_owned()]).await.unwrap(), [Some((START, 1.0))]);
     // What comes late is counted once, however often it comes.
@@ -555,8 +553,6 @@ impl World {
         found.retain(|point| !self.model.may_be_gone(point));
         let still: Vec<_> = wanted.iter().filter(|point| !self.model.may_be_gone(point)).copied().collect();
         assert_eq!(found, still);
-        let oldest = values.oldest(ACCOUNT, path).await.unwrap().unwrap();
-        assert_eq!(oldest - oldest.rem_euclid(HOUR), wanted[0].0 - wanted[0].0.rem_euclid(HOUR));
 
         let range = Range { from: self.model.kept_from.max(START + 7 * MINUTE), to: START + 3 * HOUR };
         let mut part: Vec<_> = still.into_iter().filter(|point| range.contains(point.0)).collect();
