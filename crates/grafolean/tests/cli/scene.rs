@@ -70,7 +70,8 @@ pub(crate) fn ask(method: reqwest::Method, url: &str, body: Option<&Value>) -> (
     // One that is there already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
+        let client =
+            reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
         let mut request = client.request(method, url);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
