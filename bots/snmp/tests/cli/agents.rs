@@ -116,6 +116,6 @@ fn an_agent_that_goes_and_comes_is_named_and_polled_again() {
         assert_eq!(ended.count(&format!("job {device} fails: ")), 1, "{}", ended.stderr);
         assert_eq!(ended.count(&format!("job {device} is well again")), 1, "{}", ended.stderr);
     }
-    // Four jobs that failed, and perhaps an object that could not be got. What the library has to say is left out.
-    assert!(ended.count(" WARN ") <= 5 && ended.count(" ERROR ") == 0, "{}", ended.stderr);
+    // Six jobs that failed, and perhaps an object that could not be got. What the library has to say is left out.
+    assert!(ended.count(" WARN ") <= 7 && ended.count(" ERROR ") == 0, "{}", ended.stderr);
 }
