@@ -1,5 +1,12 @@
 //! The Python library that this takes the place of, unmodified, against the hub.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a test says why it is skipped")]
+
+#[path = "support/person.rs"]
+mod person;
+#[path = "../../../tests/support/program.rs"]
+mod program;
 #[path = "support/scene.rs"]
 mod scene;
 
@@ -11,16 +18,21 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::scene::{Grafolean, LIMIT, PASSWORD, Person};
+use crate::person::Person;
+use crate::program::{LIMIT, skip};
+use crate::scene::{Scene, url};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_grafolean");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bot_on_the_unmodified_python_library_reads_its_jobs_from_the_hub_and_stores_its_values_there() {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python-peer/bin/python");
     if !python.exists() {
-        scene::skip("the Python library", "it needs target/python-peer (scripts/install-peers)");
+        skip("the Python library", "it needs target/python-peer (scripts/install-peers)");
         return;
     }
-    let grafolean = Grafolean::start(&["hub"]);
+    let scene = Scene::new();
+    let grafolean = scene.grafolean(&["hub", "--listen", "127.0.0.1:0"]).start();
     let admin = Person::first(&grafolean).await;
     let account = admin.account().await;
     let within = |path: &str| format!("/accounts/{account}{path}");
@@ -45,7 +57,7 @@ async fn a_bot_on_the_unmodified_python_library_reads_its_jobs_from_the_hub_and_
     let mut bot = Command::new(python)
         .arg(script)
         .arg("5")
-        .env("BACKEND_URL", format!("{}/api", grafolean.address().await))
+        .env("BACKEND_URL", format!("{}/api", url(&grafolean)))
         .env("BOT_TOKEN", token)
         .env("NO_PROXY", "*")
         .stdout(Stdio::null())

@@ -18,6 +18,10 @@
 
 #[path = "../../tests/browser/driver.rs"]
 mod driver;
+#[path = "../../tests/support/person.rs"]
+mod person;
+#[path = "../../../../tests/support/program.rs"]
+mod program;
 #[path = "../../tests/support/scene.rs"]
 mod scene;
 
@@ -28,7 +32,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::driver::{Browser, button, field};
-use crate::scene::{Grafolean, PASSWORD, Person};
+use crate::person::{PASSWORD, Person};
+use crate::scene::{Scene, url};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_grafolean");
 
 /// How long live values are watched, in seconds.
 const WATCHED: u64 = 10;
@@ -48,12 +55,13 @@ fn main() {
 }
 
 async fn measure(devices: usize, values_a_second: usize) {
-    let grafolean = Grafolean::start(&["--no-bots"]);
+    let scene = Scene::new();
+    let grafolean = scene.grafolean(&["--no-bots", "--listen", "127.0.0.1:0"]).start();
     let admin = Person::first(&grafolean).await;
     let account = admin.account().await;
     let entities = fill(&admin, account, devices).await;
     let browser = Browser::start("the page", 1440, 900).await.expect("chromium");
-    let address = grafolean.address().await;
+    let address = url(&grafolean);
     browser.open(&address).await;
     browser.fill(&field("User name"), "admin").await;
     browser.fill(&field("Password"), PASSWORD).await;
@@ -69,8 +77,12 @@ async fn measure(devices: usize, values_a_second: usize) {
         painted.push(number_of(&browser.run(FIRST_PAINT).await));
         rows.push(number_of(&browser.run("return window.rowsAt").await));
     }
-    println!("{devices} devices: first paint after {:.0} ms, rows after {:.0} ms (medians of {OPENED}, the slowest {:.0} ms)",
-        median(&mut painted), median(&mut rows), rows.iter().fold(0.0_f64, |a, b| a.max(*b)));
+    println!(
+        "{devices} devices: first paint after {:.0} ms, rows after {:.0} ms (medians of {OPENED}, the slowest {:.0} ms)",
+        median(&mut painted),
+        median(&mut rows),
+        rows.iter().fold(0.0_f64, |a, b| a.max(*b))
+    );
 
     browser.run(WATCH_FRAMES).await;
     let path = format!("/accounts/{account}/values");
@@ -101,8 +113,7 @@ const ROWS_ARE_THERE: &str = "
     const there = document.body.innerText.includes('device 1');
     if (there && !window.rowsAt) window.rowsAt = performance.now();
     return there";
-const FIRST_PAINT: &str =
-    "return performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint')?.startTime ?? -1";
+const FIRST_PAINT: &str = "return performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint')?.startTime ?? -1";
 const WATCH_FRAMES: &str = "
     window.frames_ = []; let before = performance.now();
     const next = (now) => { window.frames_.push(now - before); before = now; requestAnimationFrame(next); };

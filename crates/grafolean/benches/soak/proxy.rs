@@ -119,7 +119,7 @@ impl Proxy {
                     }
                 }
             });
-            return Ok(made.body(Broken::Stream(stream)).map_err(io::Error::other)?);
+            return made.body(Broken::Stream(stream)).map_err(io::Error::other);
         }
         let whole = answer.bytes().await.map_err(io::Error::other)?;
         match way {

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::scene::{self, LIMIT};
+use crate::person::client;
+use crate::program::{LIMIT, skip};
 
 /// How the protocol calls a reference to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -29,7 +29,7 @@ impl Browser {
     pub(crate) async fn start(test: &str, width: u32, height: u32) -> Option<Self> {
         let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let Ok(mut driver) = driver else {
-            scene::skip(test, "it needs chromium and chromedriver (scripts/install-peers)");
+            skip(test, "it needs chromium and chromedriver (scripts/install-peers)");
             return None;
         };
         let output = BufReader::new(driver.stdout.take().unwrap());
@@ -42,7 +42,7 @@ impl Browser {
         // It must not be stopped by a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::tempdir().unwrap();
-        let client = scene::client();
+        let client = client();
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -175,16 +175,6 @@ impl Browser {
         let messages = entries.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
         // The browser notes every such answer; the page asks in this way whether somebody is logged in.
         messages.filter(|message| !message.contains("status of 401")).collect()
-    }
-
-    /// A picture of the window, for people.
-    pub(crate) async fn picture(&self, file: &Path) {
-        use base64::Engine as _;
-        let url = format!("{}/screenshot", self.session);
-        let answer = self.client.get(url).send().await.unwrap().text().await.unwrap();
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        let picture = base64::engine::general_purpose::STANDARD.decode(answer["value"].as_str().unwrap());
-        std::fs::write(file, picture.unwrap()).unwrap();
     }
 }
 

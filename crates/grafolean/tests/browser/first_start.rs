@@ -1,13 +1,16 @@
 use tokio::time::Instant;
 
 use crate::driver::{Browser, button, field};
-use crate::scene::{Grafolean, LIMIT, PASSWORD};
+use crate::person::{PASSWORD, client};
+use crate::program::LIMIT;
+use crate::scene::{Scene, setup_link, url};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_the_first_start_to_the_first_chart_there_is_nothing_to_install_and_little_to_type() {
     let Some(browser) = Browser::start("the first start", 1280, 900).await else { return };
-    let grafolean = Grafolean::start(&[]);
-    browser.open(&grafolean.setup_link().await).await;
+    let scene = Scene::new();
+    let grafolean = scene.everything().start();
+    browser.open(&setup_link(&grafolean).unwrap()).await;
     browser.fill(&field("User name"), "ada").await;
     browser.fill(&field("Password"), PASSWORD).await;
     browser.fill(&field("The same again"), PASSWORD).await;
@@ -23,11 +26,11 @@ async fn from_the_first_start_to_the_first_chart_there_is_nothing_to_install_and
     assert_eq!(browser.console().await, Vec::<String>::new(), "the page made errors");
 
     // The link is of no use any more, and without it there is only the login.
-    let address = grafolean.address().await;
-    let setup = grafolean.setup_link().await;
+    let address = url(&grafolean);
+    let setup = setup_link(&grafolean).unwrap();
     let body = "{\"name\":\"x\",\"username\":\"x\",\"email\":\"\",\"password\":\"another passphrase\",\"setup\":\"TOKEN\"}";
     let body = body.replace("TOKEN", setup.rsplit('/').next().unwrap());
-    let again = crate::scene::client().post(format!("{address}/api/admin/first"));
+    let again = client().post(format!("{address}/api/admin/first"));
     let answer = again.header("content-type", "application/json").body(body).send().await.unwrap();
     assert_eq!(answer.status(), 401, "{}", answer.text().await.unwrap());
 }
@@ -35,8 +38,9 @@ async fn from_the_first_start_to_the_first_chart_there_is_nothing_to_install_and
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_appear_without_a_reload_as_they_are_measured() {
     let Some(browser) = Browser::start("live values", 390, 844).await else { return };
-    let grafolean = Grafolean::start(&[]);
-    browser.open(&grafolean.setup_link().await).await;
+    let scene = Scene::new();
+    let grafolean = scene.everything().start();
+    browser.open(&setup_link(&grafolean).unwrap()).await;
     browser.fill(&field("User name"), "ada").await;
     browser.fill(&field("Password"), PASSWORD).await;
     browser.fill(&field("The same again"), PASSWORD).await;
@@ -46,7 +50,7 @@ async fn values_appear_without_a_reload_as_they_are_measured() {
     browser.run("window.sameAsBefore = true").await;
     let wide = browser.run("return document.documentElement.scrollWidth > innerWidth").await;
     assert_eq!(wide, false, "on a phone nothing has to be scrolled sideways");
-    browser.open(&format!("{}/#/", grafolean.address().await)).await;
+    browser.open(&format!("{}/#/", url(&grafolean))).await;
     let seen = "return [...document.querySelectorAll('main *')].some(e => /^(just now|now|[0-9] s ago)$/.test(e.textContent.trim()))";
     let began = Instant::now();
     // The round trip of localhost is measured every minute: twice within this limit.

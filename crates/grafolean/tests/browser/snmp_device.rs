@@ -2,14 +2,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::driver::{Browser, button, field, in_dialog};
-use crate::scene::{Grafolean, PASSWORD, Person};
+use crate::person::{PASSWORD, Person};
+use crate::scene::{Scene, url};
 use crate::simulated::snmpd::Snmpd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_snmp_device_is_added_by_form_and_charted_and_a_wrong_community_is_shown_where_one_looks() {
     let Some(snmpd) = Snmpd::start("the SNMP form", "rocommunity public\n").await else { return };
     let Some(browser) = Browser::start("the SNMP form", 1440, 1000).await else { return };
-    let grafolean = Grafolean::start(&[]);
+    let scene = Scene::new();
+    let grafolean = scene.everything().start();
     let admin = Person::first(&grafolean).await;
     let account = admin.account().await;
     // Every minute would be long to wait for.
@@ -19,7 +21,7 @@ async fn an_snmp_device_is_added_by_form_and_charted_and_a_wrong_community_is_sh
         admin.ask(Method::PUT, &format!("/accounts/{account}/sensors/{}", sensor["id"]), quick).await;
     }
 
-    browser.open(&grafolean.address().await).await;
+    browser.open(&url(&grafolean)).await;
     browser.fill(&field("User name"), "admin").await;
     browser.fill(&field("Password"), PASSWORD).await;
     browser.click(&button("Log in")).await;
@@ -56,6 +58,6 @@ async fn an_snmp_device_is_added_by_form_and_charted_and_a_wrong_community_is_sh
     admin.ask(Method::PUT, &format!("/accounts/{account}/credentials/{}", lab["id"]), wrong).await;
     browser.see("SNMP does not work").await;
     browser.see("community").await;
-    browser.open(&format!("{}/#/", grafolean.address().await)).await;
+    browser.open(&format!("{}/#/", url(&grafolean))).await;
     browser.see("no answer").await;
 }

@@ -5,10 +5,11 @@
 mod alone;
 mod everything;
 mod orders;
-mod scene;
 mod troubles;
 
 #[path = "../../../../tests/support/program.rs"]
 mod program;
+#[path = "../support/scene.rs"]
+mod scene;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_grafolean");
