@@ -30,10 +30,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-#[allow(unused_imports, reason = "for the API")]
-pub(crate) use path::{FilterError, PathFilter, is_path};
+pub(crate) use path::{PathFilter, is_path};
 pub(crate) use query::{MOST_STEPS, too_costly};
-#[allow(unused_imports, reason = "for the API")]
 pub(crate) use types::{Bucket, NewPoint, PutDone, Range, Renamed, Rollups, Series, Top};
 
 use super::error::StoreError;
