@@ -25,6 +25,9 @@ pub(crate) struct Limits {
     pub(crate) handshake: Duration,
     /// Time to send a request's head; also how long a connection may stay open without a request.
     pub(crate) header_read: Duration,
+    /// The same for connections that come when three quarters of the places are taken: whoever holds many open
+    /// without a word does not keep the others out.
+    pub(crate) crowded: Duration,
     /// How long an answer may wait for its reader.
     pub(crate) stall: Duration,
     /// Time that requests under way are given when the server stops.
@@ -39,9 +42,18 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             // Longer than the minute that bots are silent between two rounds.
             header_read: Duration::from_secs(75),
+            crowded: Duration::from_secs(5),
             stall: Duration::from_secs(60),
             grace: Duration::from_secs(5),
         }
+    }
+}
+
+impl Limits {
+    /// What holds for a connection when so many places are left.
+    fn with_left(self, places: usize) -> Self {
+        let is_crowded = places < self.connections / 4;
+        Self { header_read: if is_crowded { self.header_read.min(self.crowded) } else { self.header_read }, ..self }
     }
 }
 
@@ -81,6 +93,7 @@ pub(crate) async fn serve<H, F>(
         match accepted {
             Ok((stream, address)) => {
                 let peer = Peer { address, tls: acceptor.is_some() };
+                let limits = limits.with_left(slots.available_permits());
                 let connection =
                     connection(stream, peer, acceptor.clone(), limits, handler.clone(), stopping.clone());
                 connections.spawn(async move {
@@ -228,6 +241,16 @@ mod tests {
         let refused = all(sent(address, second));
         assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1"), "{refused}");
         drop(first);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_says_nothing_holds_one_of_the_last_places_for_a_moment_only() {
+        let limits = Limits { connections: 4, crowded: Duration::from_millis(50), ..Limits::default() };
+        let (address, _stop) = started(limits, Bodies::new(Default::default())).await;
+        let _silent: Vec<_> = (0..3).map(|_| sent(address, "")).collect();
+        assert_eq!(all(sent(address, "")), "", "the last place is free again");
+        let asked = sent(address, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        assert!(all(asked).starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
