@@ -30,6 +30,8 @@ const LIST: usize = 1_000;
 const ORIGINAL_PER_SECOND: f64 = 4_300.0;
 /// Bots that deliver at one time.
 const WRITERS: usize = 4;
+/// So many values in memory are moved.
+const MOVED_AFTER: u64 = 2_100_000;
 const NOW: u64 = 1_800_000_000;
 
 fn main() {
@@ -138,6 +140,13 @@ fn read() {
         let body = format!("[{}]", values.join(","));
         assert_eq!(client.ask("PUT", &resource, body.as_bytes()).0, 204);
     }
+    // More values, so that those are moved into the file, where all but the last quarter of an hour is.
+    let mut body = String::new();
+    for round in 0..MOVED_AFTER / LIST as u64 {
+        list(0, LIST, NOW + round, &mut body);
+        assert_eq!(client.ask("PUT", &resource, body.as_bytes()).0, 204);
+    }
+    std::thread::sleep(Duration::from_secs(5));
     let within = |what: &str| format!("/api/accounts/{}/{what}", server.account);
     for level in [0, 2] {
         let asked = format!("{{\"p\":\"a.year\",\"a\":{level},\"t0\":{},\"t1\":{NOW}}}", NOW - 60 * YEAR);
