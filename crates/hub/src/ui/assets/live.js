@@ -165,16 +165,23 @@ export function close() {
   setState('off');
 }
 
+function leave() {
+  away = true;
+  close();
+}
+
+function comeBack() {
+  if (!away) return;
+  away = false;
+  interrupted = listeners.size > 0;
+  connect();
+}
+
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hiding);
-  if (document.hidden) {
-    hiding = setTimeout(() => {
-      away = true;
-      close();
-    }, HIDDEN);
-  } else if (away) {
-    away = false;
-    interrupted = listeners.size > 0;
-    connect();
-  }
+  if (document.hidden) hiding = setTimeout(leave, HIDDEN);
+  else comeBack();
 });
+// A page that the browser keeps for its back button would keep its connection too.
+window.addEventListener('pagehide', leave);
+window.addEventListener('pageshow', comeBack);
