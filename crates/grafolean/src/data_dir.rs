@@ -7,7 +7,7 @@
 //! control.sock                  orders to the hub that runs here
 //! ```
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ use crate::failure::Failure;
 
 /// The protocols of the bots that this machine can run.
 pub(crate) const PROTOCOLS: [&str; 3] = ["ping", "snmp", "netflow"];
+
+/// A file that holds more than this holds no token, in bytes.
+const LONGEST_TOKEN: usize = 256;
 
 /// A data directory.
 #[derive(Clone, Debug)]
@@ -64,6 +67,25 @@ impl DataDir {
 
     pub(crate) fn token_file(&self, protocol: &str) -> PathBuf {
         self.0.join("tokens").join(format!("{protocol}-bot.token"))
+    }
+
+    /// The token that a bot elsewhere finds here; nothing where no bot could use what is there.
+    pub(crate) fn token(&self, protocol: &str) -> Option<String> {
+        let text = fs::read_to_string(self.token_file(protocol)).ok()?;
+        let token = text.trim();
+        (!token.is_empty() && token.len() <= LONGEST_TOKEN).then(|| token.to_owned())
+    }
+
+    /// Takes away a token that is about to end: whoever is killed before the next one is written leaves none,
+    /// instead of one that is refused for ever.
+    pub(crate) fn remove_token(&self, protocol: &str) -> Result<(), Failure> {
+        let file = self.token_file(protocol);
+        let removed = match fs::remove_file(&file) {
+            Ok(()) => File::open(self.0.join("tokens")).and_then(|directory| directory.sync_all()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        removed.map_err(|error| Failure::config(format_args!("cannot remove {}: {error}", file.display())))
     }
 
     /// Writes a bot's token for its owner to read, as a whole or not at all.

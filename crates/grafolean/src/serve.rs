@@ -103,7 +103,18 @@ async fn prepare(hub: &Hub, dir: &DataDir, with_bots: bool) -> Result<Started, F
     first.bots = PROTOCOLS.map(str::to_owned).to_vec();
     if !with_bots {
         // Whoever has a token keeps it.
-        first.bots.retain(|protocol| !dir.token_file(protocol).exists());
+        first.bots.retain(|protocol| match dir.token(protocol) {
+            None => true,
+            Some(token) => {
+                if !hub.knows_token(&token) {
+                    warn_of_token(dir, protocol);
+                }
+                false
+            }
+        });
+    }
+    for protocol in &first.bots {
+        dir.remove_token(protocol)?;
     }
     let started = hub.first_start(&first).await?;
     for bot in &started.bots {
@@ -114,6 +125,16 @@ async fn prepare(hub: &Hub, dir: &DataDir, with_bots: bool) -> Result<Started, F
         tracing::info!("the {protocol} bot of this machine was deleted, so that it does not run");
     }
     Ok(started)
+}
+
+/// Another one is not made here: whoever made the one that is in use instead would be locked out.
+fn warn_of_token(dir: &DataDir, protocol: &str) {
+    let file = dir.token_file(protocol);
+    tracing::warn!(
+        "{} is not a token of any bot: where one reads it, make another (`grafolean bot-token list`, `new`), or remove \
+         the file and start again",
+        file.display()
+    );
 }
 
 /// Where the bots reach the hub, if not where everybody does: they would have to trust its certificate, or to find their way
