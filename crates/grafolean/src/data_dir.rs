@@ -9,6 +9,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,19 @@ pub(crate) const PROTOCOLS: [&str; 3] = ["ping", "snmp", "netflow"];
 
 /// A file that holds more than this holds no token, in bytes.
 const LONGEST_TOKEN: usize = 256;
+
+const SOCKET: &str = "control.sock";
+/// The system takes no longer path of a socket, in bytes: 104 with the last zero, on the strictest.
+const LONGEST_SOCKET_PATH: usize = 103;
+/// Where a process finds what it has open, by short names.
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// A path to the socket, good as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct SocketWay {
+    pub(crate) path: PathBuf,
+    _open: Option<File>,
+}
 
 /// A data directory.
 #[derive(Clone, Debug)]
@@ -62,7 +76,18 @@ impl DataDir {
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.0.join("control.sock")
+        self.0.join(SOCKET)
+    }
+
+    /// A way to the socket for who listens there or connects, however deep the directory lies.
+    pub(crate) fn way_to_socket(&self) -> io::Result<SocketWay> {
+        let path = self.socket();
+        if path.as_os_str().len() <= LONGEST_SOCKET_PATH || !Path::new(OPEN_FILES).is_dir() {
+            return Ok(SocketWay { path, _open: None });
+        }
+        let open = File::open(&self.0)?;
+        let path = Path::new(OPEN_FILES).join(open.as_raw_fd().to_string()).join(SOCKET);
+        Ok(SocketWay { path, _open: Some(open) })
     }
 
     pub(crate) fn token_file(&self, protocol: &str) -> PathBuf {
