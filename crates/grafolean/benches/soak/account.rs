@@ -1,5 +1,6 @@
 //! What a person sets up: the devices, what is measured of them, and the bots.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -17,7 +18,8 @@ const PASSWORD: &str = "a long enough passphrase";
 pub(crate) struct Account {
     client: reqwest::Client,
     api: String,
-    authorization: String,
+    /// It ends after a while.
+    authorization: RefCell<String>,
     id: u64,
     bots: Vec<(&'static str, u64, String)>,
 }
@@ -37,16 +39,7 @@ impl Account {
             .await
             .expect("an answer");
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap_or_default());
-        let login = json!({"username": "admin", "password": PASSWORD});
-        let answer = client
-            .post(format!("{api}/auth/login"))
-            .header("content-type", "application/json")
-            .body(login.to_string())
-            .send()
-            .await
-            .expect("an answer");
-        let authorization = answer.headers()["x-jwt-token"].to_str().expect("a token").to_owned();
-        let mut account = Self { client, api, authorization, id: 0, bots: Vec::new() };
+        let mut account = Self { client, api, authorization: RefCell::default(), id: 0, bots: Vec::new() };
         let made = account.ask(Method::POST, "/accounts", json!({"name": "Soak"})).await;
         account.id = made["id"].as_u64().expect("an id");
         for protocol in PROTOCOLS {
@@ -132,16 +125,32 @@ impl Account {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
+        let mut answer = self.try_to_ask(method.clone(), path, &body).await;
+        if answer.status() == 401 {
+            self.log_in().await;
+            answer = self.try_to_ask(method, path, &body).await;
+        }
+        let (status, text) = (answer.status(), answer.text().await.expect("the rest of it"));
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    async fn try_to_ask(&self, method: Method, path: &str, body: &Value) -> reqwest::Response {
         let request = self.client.request(method, format!("{}{path}", self.api));
-        let request = request.header("authorization", &self.authorization);
+        let request = request.header("authorization", self.authorization.borrow().clone());
         let request = if body.is_null() {
             request
         } else {
             request.header("content-type", "application/json").body(body.to_string())
         };
-        let answer = request.send().await.expect("an answer");
-        let (status, text) = (answer.status(), answer.text().await.expect("the rest of it"));
-        assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        request.send().await.expect("an answer")
+    }
+
+    async fn log_in(&self) {
+        let login = json!({"username": "admin", "password": PASSWORD}).to_string();
+        let request = self.client.post(format!("{}/auth/login", self.api));
+        let answer = request.header("content-type", "application/json").body(login).send().await;
+        let answer = answer.expect("an answer");
+        self.authorization.replace(answer.headers()["x-jwt-token"].to_str().expect("a token").to_owned());
     }
 }

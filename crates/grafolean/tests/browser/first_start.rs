@@ -2,19 +2,24 @@ use tokio::time::Instant;
 
 use crate::driver::{Browser, button, field};
 use crate::person::{PASSWORD, client};
-use crate::program::LIMIT;
+use crate::program::{LIMIT, Running};
 use crate::scene::{Scene, setup_link, url};
+
+/// What the link asks of the first person.
+async fn choose_a_password(browser: &Browser, grafolean: &Running) {
+    browser.open(&setup_link(grafolean).unwrap()).await;
+    browser.fill(&field("User name"), "ada").await;
+    browser.fill(&field("Password"), PASSWORD).await;
+    browser.fill(&field("The same again"), PASSWORD).await;
+    browser.click(&button("Set the password")).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_the_first_start_to_the_first_chart_there_is_nothing_to_install_and_little_to_type() {
     let Some(browser) = Browser::start("the first start", 1280, 900).await else { return };
     let scene = Scene::new();
     let grafolean = scene.everything().start();
-    browser.open(&setup_link(&grafolean).unwrap()).await;
-    browser.fill(&field("User name"), "ada").await;
-    browser.fill(&field("Password"), PASSWORD).await;
-    browser.fill(&field("The same again"), PASSWORD).await;
-    browser.click(&button("Set the password")).await;
+    choose_a_password(&browser, &grafolean).await;
 
     // The machine itself is measured from the beginning.
     browser.see("localhost").await;
@@ -40,11 +45,7 @@ async fn values_appear_without_a_reload_as_they_are_measured() {
     let Some(browser) = Browser::start("live values", 390, 844).await else { return };
     let scene = Scene::new();
     let grafolean = scene.everything().start();
-    browser.open(&setup_link(&grafolean).unwrap()).await;
-    browser.fill(&field("User name"), "ada").await;
-    browser.fill(&field("Password"), PASSWORD).await;
-    browser.fill(&field("The same again"), PASSWORD).await;
-    browser.click(&button("Set the password")).await;
+    choose_a_password(&browser, &grafolean).await;
     browser.see("localhost").await;
     // What the page is now must be what it still is when the next values are shown.
     browser.run("window.sameAsBefore = true").await;

@@ -53,7 +53,10 @@ impl Limits {
     /// What holds for a connection when so many places are left.
     fn with_left(self, places: usize) -> Self {
         let is_crowded = places < self.connections / 4;
-        Self { header_read: if is_crowded { self.header_read.min(self.crowded) } else { self.header_read }, ..self }
+        Self {
+            header_read: if is_crowded { self.header_read.min(self.crowded) } else { self.header_read },
+            ..self
+        }
     }
 }
 
