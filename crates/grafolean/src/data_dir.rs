@@ -53,8 +53,7 @@ impl DataDir {
         };
         make(path).map_err(problem)?;
         // Said before the database says it in more words.
-        let probe = path.join(".probe");
-        fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).map_err(problem)?;
+        probe(path).map_err(problem)?;
         Ok(Self::at(path))
     }
 
@@ -141,6 +140,17 @@ fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
+/// Whether files can be made in a directory, or where it would be made. Another process may do the same at this moment,
+/// and a link may lie in the way.
+pub(crate) fn probe(directory: &Path) -> io::Result<()> {
+    let there = directory.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let file = there.join(format!(".probe-{}", std::process::id()));
+    // Left by somebody who had this number and was killed.
+    let _ = fs::remove_file(&file);
+    OpenOptions::new().write(true).create_new(true).open(&file)?;
+    fs::remove_file(&file)
+}
+
 /// Lets nobody else use a file.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o600))
@@ -162,6 +172,19 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "second\n");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&file), mode(file.parent().unwrap()), mode(dir.path())), (0o600, 0o700, 0o700));
+    }
+
+    #[test]
+    fn looking_whether_it_can_be_written_emptied_the_file_that_a_link_led_to() {
+        let parent = tempfile::tempdir().unwrap();
+        let (mine, dir) = (parent.path().join("mine"), parent.path().join("data"));
+        fs::write(&mine, "kept").unwrap();
+        fs::create_dir(&dir).unwrap();
+        for name in [".probe".to_owned(), format!(".probe-{}", std::process::id())] {
+            std::os::unix::fs::symlink(&mine, dir.join(name)).unwrap();
+        }
+        DataDir::make(&dir).unwrap();
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "kept");
     }
 
     #[test]
