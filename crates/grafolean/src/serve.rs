@@ -71,8 +71,6 @@ async fn serve_open(
 ) -> Result<(), Failure> {
     let listening = hub.listen(serving.listen, serving.tls.as_ref()).await?;
     let started = prepare(hub, dir, serving.with_bots).await?;
-    announce(&listening, hub, dir)?;
-    warn_of_listening(serving);
     let desk = match Desk::open(dir, Arc::clone(hub)) {
         Ok(desk) => Some(desk),
         Err(error) => {
@@ -80,6 +78,9 @@ async fn serve_open(
             None
         }
     };
+    // Whoever reads this may give an order at once.
+    announce(&listening, hub, dir)?;
+    warn_of_listening(serving);
     if serving.with_bots {
         let inner = door_for_bots(serving, hub).await?;
         let url = inner.as_ref().map_or_else(|| listening.url(), Listening::url);
