@@ -55,8 +55,10 @@ pub(crate) async fn follow(api: Arc<dyn Api>, heard: Arc<Heard>, offered: Arc<Of
             _ => None,
         };
         if failures == SAID_AFTER {
-            let reason =
-                ended.map_or_else(|error| Chain(&error).to_string(), |()| "it ends at once".to_owned());
+            let reason = ended.map_or_else(
+                |error| Chain(&error).to_string(),
+                |()| "it ends soon after it began".to_owned(),
+            );
             tracing::warn!(
                 "the backend's changes cannot be followed, so that jobs are read each {interval:?} only: {reason}"
             );
