@@ -98,6 +98,10 @@ impl Heard {
             }
             state.since.get_or_insert_with(Instant::now);
         }
+        if !matches!(change, Change::Of { .. }) {
+            // Of what was written before, nothing more is told.
+            self.writes.forget();
+        }
         self.woken.notify_one();
     }
 
@@ -148,7 +152,10 @@ impl Heard {
             state.refill(Instant::now());
             state.looks_left -= 1.0;
         }
-        state.entities.clear();
+        // What we did ourselves is told by now: the next change of the same entity is somebody else's.
+        for (entity, changes) in state.entities.drain() {
+            let _ours = (0..changes).take_while(|_| self.writes.did(entity)).count();
+        }
         state.anything = false;
         state.ask_again = None;
         state.last_look = Some(Instant::now());
@@ -310,6 +317,27 @@ mod tests {
             "no answer says it was ours"
         );
         drop(under_way);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_of_ours_that_a_look_has_seen_already_hid_the_next_change_of_somebody_else() {
+        let writes = Arc::<OwnWrites>::default();
+        let heard = Heard::new(writes.clone());
+        for other in [of("accounts/1/sensors", 3), Change::Lost, Change::Began] {
+            writes.done(AccountId::new(1), EntityId::new(5));
+            heard.note(&of("accounts/1/entities", 5));
+            heard.note(&other);
+            assert_eq!(looks(&heard, Duration::from_secs(3), |_| {}).await.len(), 1);
+            heard.note(&of("accounts/1/entities", 5));
+            assert_eq!(looks(&heard, Duration::from_secs(3), |_| {}).await.len(), 1, "after {other:?}");
+            // One that was not told, as nobody listened.
+            writes.done(AccountId::new(1), EntityId::new(6));
+            heard.note(&Change::Began);
+            assert_eq!(looks(&heard, Duration::from_secs(3), |_| {}).await.len(), 1);
+            heard.note(&of("accounts/1/entities", 6));
+            assert_eq!(looks(&heard, Duration::from_secs(3), |_| {}).await.len(), 1, "after {other:?}");
+            tokio::time::advance(10 * REFILLED_AFTER).await;
+        }
     }
 
     #[tokio::test(start_paused = true)]

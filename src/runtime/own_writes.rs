@@ -50,6 +50,11 @@ impl OwnWrites {
         done.push_back((Instant::now(), (account.get(), entity.get())));
     }
 
+    /// Nothing is told any more of the writes until now.
+    pub(crate) fn forget(&self) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(crate) fn are_under_way(&self) -> bool {
         self.under_way.load(Relaxed) > 0
     }

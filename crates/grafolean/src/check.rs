@@ -9,7 +9,7 @@ use grafolean_snmp_bot::SnmpBot;
 use grafoleancollector::{Collector, Environment, Finding, StartError, Verdict};
 use tokio::net::TcpListener;
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, probe};
 use crate::failure::{Failure, chain};
 use crate::serve::Serving;
 
@@ -40,7 +40,12 @@ async fn data(serving: &Serving) -> Finding {
     let path = serving.data_dir.display();
     if !DataDir::at(&serving.data_dir).is_used() {
         // Nothing is made that would then be in the way of who runs it.
-        return Finding::good("data", format_args!("{path} is made at the first start"));
+        return match probe(&serving.data_dir) {
+            Ok(()) => Finding::good("data", format_args!("{path} is made at the first start")),
+            Err(error) => {
+                Finding::bad("data", format_args!("{path} cannot be made, or not be written: {error}"))
+            }
+        };
     }
     let opened = async {
         let hub = Hub::open(HubOptions::new(&serving.data_dir)).await?;

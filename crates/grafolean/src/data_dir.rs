@@ -7,8 +7,9 @@
 //! control.sock                  orders to the hub that runs here
 //! ```
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,22 @@ use crate::failure::Failure;
 
 /// The protocols of the bots that this machine can run.
 pub(crate) const PROTOCOLS: [&str; 3] = ["ping", "snmp", "netflow"];
+
+/// A file that holds more than this holds no token, in bytes.
+const LONGEST_TOKEN: usize = 256;
+
+const SOCKET: &str = "control.sock";
+/// The system takes no longer path of a socket, in bytes: 104 with the last zero, on the strictest.
+const LONGEST_SOCKET_PATH: usize = 103;
+/// Where a process finds what it has open, by short names.
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// A path to the socket, good as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct SocketWay {
+    pub(crate) path: PathBuf,
+    _open: Option<File>,
+}
 
 /// A data directory.
 #[derive(Clone, Debug)]
@@ -36,8 +53,7 @@ impl DataDir {
         };
         make(path).map_err(problem)?;
         // Said before the database says it in more words.
-        let probe = path.join(".probe");
-        fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).map_err(problem)?;
+        probe(path).map_err(problem)?;
         Ok(Self::at(path))
     }
 
@@ -59,11 +75,41 @@ impl DataDir {
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.0.join("control.sock")
+        self.0.join(SOCKET)
+    }
+
+    /// A way to the socket for who listens there or connects, however deep the directory lies.
+    pub(crate) fn way_to_socket(&self) -> io::Result<SocketWay> {
+        let path = self.socket();
+        if path.as_os_str().len() <= LONGEST_SOCKET_PATH || !Path::new(OPEN_FILES).is_dir() {
+            return Ok(SocketWay { path, _open: None });
+        }
+        let open = File::open(&self.0)?;
+        let path = Path::new(OPEN_FILES).join(open.as_raw_fd().to_string()).join(SOCKET);
+        Ok(SocketWay { path, _open: Some(open) })
     }
 
     pub(crate) fn token_file(&self, protocol: &str) -> PathBuf {
         self.0.join("tokens").join(format!("{protocol}-bot.token"))
+    }
+
+    /// The token that a bot elsewhere finds here; nothing where no bot could use what is there.
+    pub(crate) fn token(&self, protocol: &str) -> Option<String> {
+        let text = fs::read_to_string(self.token_file(protocol)).ok()?;
+        let token = text.trim();
+        (!token.is_empty() && token.len() <= LONGEST_TOKEN).then(|| token.to_owned())
+    }
+
+    /// Takes away a token that is about to end: whoever is killed before the next one is written leaves none,
+    /// instead of one that is refused for ever.
+    pub(crate) fn remove_token(&self, protocol: &str) -> Result<(), Failure> {
+        let file = self.token_file(protocol);
+        let removed = match fs::remove_file(&file) {
+            Ok(()) => File::open(self.0.join("tokens")).and_then(|directory| directory.sync_all()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        removed.map_err(|error| Failure::config(format_args!("cannot remove {}: {error}", file.display())))
     }
 
     /// Writes a bot's token for its owner to read, as a whole or not at all.
@@ -94,6 +140,17 @@ fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
+/// Whether files can be made in a directory, or where it would be made. Another process may do the same at this moment,
+/// and a link may lie in the way.
+pub(crate) fn probe(directory: &Path) -> io::Result<()> {
+    let there = directory.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("."));
+    let file = there.join(format!(".probe-{}", std::process::id()));
+    // Left by somebody who had this number and was killed.
+    let _ = fs::remove_file(&file);
+    OpenOptions::new().write(true).create_new(true).open(&file)?;
+    fs::remove_file(&file)
+}
+
 /// Lets nobody else use a file.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o600))
@@ -115,6 +172,19 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "second\n");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&file), mode(file.parent().unwrap()), mode(dir.path())), (0o600, 0o700, 0o700));
+    }
+
+    #[test]
+    fn looking_whether_it_can_be_written_emptied_the_file_that_a_link_led_to() {
+        let parent = tempfile::tempdir().unwrap();
+        let (mine, dir) = (parent.path().join("mine"), parent.path().join("data"));
+        fs::write(&mine, "kept").unwrap();
+        fs::create_dir(&dir).unwrap();
+        for name in [".probe".to_owned(), format!(".probe-{}", std::process::id())] {
+            std::os::unix::fs::symlink(&mine, dir.join(name)).unwrap();
+        }
+        DataDir::make(&dir).unwrap();
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "kept");
     }
 
     #[test]

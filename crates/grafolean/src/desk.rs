@@ -20,6 +20,8 @@ const LONGEST_ORDER: u64 = 64 << 10;
 const LONGEST_OUTCOME: u64 = 16 << 20;
 /// How long an order may take: a password takes a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long somebody may take to say an order: whoever is silent does not keep the others waiting.
+const SAID_WITHIN: Duration = Duration::from_secs(2);
 
 /// Takes orders until it is dropped.
 pub(crate) struct Desk {
@@ -36,7 +38,7 @@ impl Desk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&socket)?;
+        let listener = UnixListener::bind(&dir.way_to_socket()?.path)?;
         make_private(&socket)?;
         let task = tokio::spawn(async move {
             // One order at a time: nobody is in a hurry, and a stranger's connection cannot be many.
@@ -51,16 +53,23 @@ impl Desk {
     }
 
     /// Closes it, and gives back its hold on the hub.
-    pub(crate) async fn close(self) {
+    pub(crate) async fn close(mut self) {
         self.task.abort();
-        let _ = self.task.await;
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.task.abort();
         let _ = std::fs::remove_file(&self.socket);
     }
 }
 
 async fn take(mut stream: UnixStream, hub: &Hub) -> io::Result<()> {
     let mut line = String::new();
-    BufReader::new((&mut stream).take(LONGEST_ORDER)).read_line(&mut line).await?;
+    let mut said = BufReader::new((&mut stream).take(LONGEST_ORDER));
+    timeout(SAID_WITHIN, said.read_line(&mut line)).await.map_err(|_| io::ErrorKind::TimedOut)??;
     let outcome = match serde_json::from_str::<Order>(&line) {
         Ok(order) => order.carry_out(hub).await,
         Err(_) => Outcome::Refused("this is not an order that the running version understands".to_owned()),
@@ -78,7 +87,8 @@ pub(crate) async fn carry_out(data_dir: &Path, order: Order) -> Result<(), Failu
             data_dir.display()
         )));
     }
-    let outcome = match UnixStream::connect(dir.socket()).await {
+    let connected = async { UnixStream::connect(&dir.way_to_socket()?.path).await };
+    let outcome = match connected.await {
         Ok(stream) => {
             let failed = |error| Failure::failed(format_args!("the hub that runs did not answer: {error}"));
             ask(stream, &order).await.map_err(failed)?

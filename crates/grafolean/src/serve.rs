@@ -71,8 +71,6 @@ async fn serve_open(
 ) -> Result<(), Failure> {
     let listening = hub.listen(serving.listen, serving.tls.as_ref()).await?;
     let started = prepare(hub, dir, serving.with_bots).await?;
-    announce(&listening, hub, dir)?;
-    warn_of_listening(serving);
     let desk = match Desk::open(dir, Arc::clone(hub)) {
         Ok(desk) => Some(desk),
         Err(error) => {
@@ -80,6 +78,9 @@ async fn serve_open(
             None
         }
     };
+    // Whoever reads this may give an order at once.
+    announce(&listening, hub, dir)?;
+    warn_of_listening(serving);
     if serving.with_bots {
         let inner = door_for_bots(serving, hub).await?;
         let url = inner.as_ref().map_or_else(|| listening.url(), Listening::url);
@@ -103,7 +104,18 @@ async fn prepare(hub: &Hub, dir: &DataDir, with_bots: bool) -> Result<Started, F
     first.bots = PROTOCOLS.map(str::to_owned).to_vec();
     if !with_bots {
         // Whoever has a token keeps it.
-        first.bots.retain(|protocol| !dir.token_file(protocol).exists());
+        first.bots.retain(|protocol| match dir.token(protocol) {
+            None => true,
+            Some(token) => {
+                if !hub.knows_token(&token) {
+                    warn_of_token(dir, protocol);
+                }
+                false
+            }
+        });
+    }
+    for protocol in &first.bots {
+        dir.remove_token(protocol)?;
     }
     let started = hub.first_start(&first).await?;
     for bot in &started.bots {
@@ -114,6 +126,16 @@ async fn prepare(hub: &Hub, dir: &DataDir, with_bots: bool) -> Result<Started, F
         tracing::info!("the {protocol} bot of this machine was deleted, so that it does not run");
     }
     Ok(started)
+}
+
+/// Another one is not made here: whoever made the one that is in use instead would be locked out.
+fn warn_of_token(dir: &DataDir, protocol: &str) {
+    let file = dir.token_file(protocol);
+    tracing::warn!(
+        "{} is not a token of any bot: where one reads it, make another (`grafolean bot-token list`, `new`), or remove \
+         the file and start again",
+        file.display()
+    );
 }
 
 /// Where the bots reach the hub, if not where everybody does: they would have to trust its certificate, or to find their way

@@ -236,6 +236,12 @@ impl Hub {
         Ok((id, token))
     }
 
+    /// Whether this is the token of some bot now.
+    #[must_use]
+    pub fn knows_token(&self, token: &str) -> bool {
+        self.shared.directory.bot_by_token(token).is_some()
+    }
+
     /// Makes a new token for a bot; the old one ends.
     ///
     /// # Errors

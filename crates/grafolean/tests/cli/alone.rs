@@ -29,6 +29,52 @@ fn the_hub_alone_runs_no_bot_and_leaves_tokens_that_stay_for_bots_elsewhere() {
     }
 }
 
+#[test]
+fn a_token_file_that_no_bot_can_use_is_written_again_and_one_that_is_refused_is_named() {
+    let scene = Scene::new();
+    let works = |url: &str, protocol: &str| {
+        get(&format!("{url}/api/profile?b={}", scene.token(protocol)))["user_type"] == "bot"
+    };
+    let hub = || scene.grafolean(&["hub", "--listen", "127.0.0.1:0"]).start();
+    let running = hub();
+    url(&running);
+    running.terminated().with(0);
+    let file = |protocol: &str| scene.dir.join(format!("tokens/{protocol}-bot.token"));
+    fs::write(file("ping"), "").unwrap();
+    fs::write(file("snmp"), "\n").unwrap();
+    fs::write(file("netflow"), "00000000-0000-4000-8000-000000000000\n").unwrap();
+    let running = hub();
+    let url = url(&running);
+    assert!(works(&url, "ping") && works(&url, "snmp"), "an empty file stayed for ever");
+    assert!(!works(&url, "netflow"), "somebody may use another one");
+    assert!(running.line("is not a token of any bot").contains("netflow-bot.token"));
+    running.terminated().with(0);
+}
+
+#[test]
+fn whoever_is_killed_between_two_tokens_leaves_none_that_is_refused() {
+    let scene = Scene::new();
+    let running = scene.everything().start();
+    url(&running);
+    running.terminated().with(0);
+    // The first thing that is written after the tokens were changed is in the way.
+    let tokens = scene.dir.join("tokens");
+    for protocol in ["ping", "snmp", "netflow"] {
+        fs::create_dir(tokens.join(format!("{protocol}-bot.new"))).unwrap();
+    }
+    scene.everything().run().with(78);
+    for protocol in ["ping", "snmp", "netflow"] {
+        fs::remove_dir(tokens.join(format!("{protocol}-bot.new"))).unwrap();
+    }
+    let running = scene.grafolean(&["hub", "--listen", "127.0.0.1:0"]).start();
+    let url = url(&running);
+    for protocol in ["ping", "snmp", "netflow"] {
+        let profile = get(&format!("{url}/api/profile?b={}", scene.token(protocol)));
+        assert_eq!(profile["user_type"], "bot", "{protocol}: its old token stayed, and was refused for ever");
+    }
+    running.terminated().with(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_alone_is_the_bot_of_its_own_binary() {
     let backend = FakeBackend::start().await;

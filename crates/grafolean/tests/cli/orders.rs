@@ -1,9 +1,11 @@
 //! Users and tokens from the shell, whether the hub runs or not.
 
+use std::os::unix::net::UnixStream;
+
 use reqwest::Method;
 use serde_json::json;
 
-use crate::scene::{Scene, ask, get, setup_link, url};
+use crate::scene::{Scene, ask, get, is_private, setup_link, url};
 
 #[test]
 fn users_are_added_while_it_runs_and_while_it_does_not() {
@@ -56,5 +58,32 @@ fn a_bot_of_ones_own_gets_its_token_from_the_shell() {
     let new = scene.grafolean(&["bot-token", "new", id]).run().with(0).stdout.trim().to_owned();
     assert_eq!(profile(&new)["record"]["protocol"], "modbus");
     assert!(profile(&token).is_null(), "the old one has ended");
+    running.terminated().with(0);
+}
+
+#[test]
+fn orders_are_taken_in_a_directory_whose_path_is_too_long_for_a_socket() {
+    let mut scene = Scene::new();
+    scene.dir = scene.dir.join("x".repeat(120)).join("data");
+    let running = scene.everything().start();
+    url(&running);
+    let listed = scene.grafolean(&["bot-token", "list"]).run().with(0).stdout;
+    assert!(listed.contains("snmp"), "{listed}");
+    assert!(is_private(&scene.dir.join("control.sock")));
+    let ended = running.terminated().with(0);
+    assert_eq!(ended.count("no orders"), 0, "{}", ended.stderr);
+    assert!(!scene.dir.join("control.sock").exists());
+}
+
+#[test]
+fn whoever_connects_and_says_nothing_keeps_nobody_waiting_for_long() {
+    let scene = Scene::new();
+    let running = scene.grafolean(&["hub", "--listen", "127.0.0.1:0"]).start();
+    url(&running);
+    assert!(scene.dir.join("control.sock").exists(), "the address was told before orders could be given");
+    let _silent: Vec<_> =
+        (0..2).map(|_| UnixStream::connect(scene.dir.join("control.sock")).unwrap()).collect();
+    // It took half a minute for each, which is longer than the next one waits.
+    scene.grafolean(&["bot-token", "list"]).run().with(0);
     running.terminated().with(0);
 }

@@ -38,6 +38,8 @@ fn a_directory_that_cannot_be_one_is_named() {
     fs::write(&scene.dir, "").unwrap();
     let ended = scene.everything().run().with(78);
     assert!(ended.only_line().contains(scene.dir.to_str().unwrap()), "{ended:?}");
+    let check = scene.grafolean(&["check", "--listen", "127.0.0.1:0", "--no-bots"]).run().with(1);
+    assert!(check.stdout.contains("cannot be made"), "it said that all was well: {check:?}");
     let nowhere = bot(&[]).run().with(78);
     assert!(nowhere.only_line().contains("DATA_DIR"), "{nowhere:?}");
 }

@@ -43,6 +43,9 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// There is no room on its disk.
+    #[error("cannot open {}: the disk is full: make room, and start it again", .0.display())]
+    Full(PathBuf),
     /// The database does not answer as it should.
     #[error("cannot open {}", file.display())]
     Sql {

@@ -73,7 +73,7 @@ pub(super) fn open(file: &Path) -> Result<Connection, OpenError> {
     let found = check(file)?;
     let made = private_file(file);
     made.map_err(|source| OpenError::NotWritable { path: file.to_owned(), source })?;
-    let sql = |source| OpenError::Sql { file: file.to_owned(), source };
+    let sql = |source| unreadable(file, source);
     let db = Connection::open_with_flags(
         file,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -167,9 +167,15 @@ fn damaged(file: &Path, what: &str) -> OpenError {
 }
 
 fn unreadable(file: &Path, source: rusqlite::Error) -> OpenError {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, PermissionDenied};
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, DiskFull, NotADatabase, PermissionDenied};
+    // SQLite says of its index of the log, which is first of all, that its file cannot be made longer.
+    let code = source.sqlite_error().map(|error| error.extended_code);
+    if code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return OpenError::Full(file.to_owned());
+    }
     match source.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => damaged(file, &source.to_string()),
+        Some(DiskFull) => OpenError::Full(file.to_owned()),
         Some(CannotOpen | PermissionDenied) => {
             OpenError::NotWritable { path: file.to_owned(), source: io::Error::other(source.to_string()) }
         }
@@ -187,7 +193,10 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     part.push(".part");
     let part = PathBuf::from(part);
     let copied = copy_to(from, &part, to).map_err(|error| match error {
-        CopyError::Sql(error) => error.into(),
+        CopyError::Sql(error) => match error.into() {
+            StoreError::DiskFull => failed(io::ErrorKind::StorageFull.into()),
+            error => error,
+        },
         CopyError::Io(error) => failed(error),
     });
     if copied.is_err() {
@@ -213,4 +222,18 @@ fn copy_to(from: &Path, part: &Path, to: &Path) -> Result<(), CopyError> {
     let db = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(CopyError::Sql)?;
     db.execute("VACUUM INTO ?1", [name]).map_err(CopyError::Sql)?;
     file.sync_all().and_then(|()| fs::rename(part, to)).map_err(CopyError::Io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_and_not_the_number_that_sqlite_gives_it() {
+        for code in [rusqlite::ffi::SQLITE_FULL, rusqlite::ffi::SQLITE_IOERR_SHMSIZE] {
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            let said = unreadable(Path::new("/data/hub.sqlite3"), error).to_string();
+            assert!(said.contains("/data/hub.sqlite3") && said.contains("the disk is full"), "{said}");
+        }
+    }
 }

@@ -64,7 +64,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(db: Connection, engine: Engine, lock: DirLock) -> std::io::Result<Arc<Self>> {
         let (queue, commands) = channel();
-        let work = move || Thread { db, engine, _lock: lock }.run(&commands);
+        let work = move || Thread { db, engine, refused: Refused::default(), _lock: lock }.run(&commands);
         let thread = std::thread::Builder::new().name("hub-store".to_owned()).spawn(work)?;
         let room = Arc::new(Semaphore::new(QUEUE as usize));
         Ok(Arc::new(Self { queue, room, thread: Mutex::new(Some(thread)) }))
@@ -146,8 +146,40 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Job for Ch
 struct Thread {
     db: Connection,
     engine: Engine,
+    refused: Refused,
     /// Held as long as the file is open.
     _lock: DirLock,
+}
+
+/// Changes that could not be written, since it was said: a full disk is said once, or the log would fill it further.
+#[derive(Default)]
+struct Refused {
+    why: Option<String>,
+    changes: usize,
+}
+
+impl Refused {
+    /// Says what is news of it, and tells whether anything was.
+    fn say(&mut self, whole: &Result<(), StoreError>, changes: usize) -> bool {
+        match whole {
+            Ok(()) if self.why.take().is_none() => false,
+            Ok(()) => {
+                let changes = std::mem::take(&mut self.changes);
+                tracing::info!("changes are written again; {changes} could not be");
+                true
+            }
+            Err(error) => {
+                self.changes += changes;
+                let why = error.to_string();
+                let is_news = self.why.as_ref() != Some(&why);
+                if is_news {
+                    tracing::warn!("changes cannot be written: {why}");
+                }
+                self.why = Some(why);
+                is_news
+            }
+        }
+    }
 }
 
 impl Thread {
@@ -201,9 +233,7 @@ impl Thread {
         let mut outcomes = Vec::with_capacity(group.len());
         let (mut jobs, permits): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let whole = self.transact(&mut jobs, &mut outcomes);
-        if let Err(error) = &whole {
-            tracing::warn!(%error, changes = jobs.len(), "changes could not be written");
-        }
+        self.refused.say(&whole, jobs.len());
         // Those that wait for room may come while these hear of their outcome.
         drop(permits);
         // Those that did not run share the fate of the others.
@@ -260,4 +290,19 @@ fn panicked(panic: &(dyn Any + Send)) -> StoreError {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
     tracing::error!("a change to the database panicked: {text}");
     StoreError::Panicked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_was_said_for_each_change_until_the_log_filled_it_further() {
+        let mut refused = Refused::default();
+        let (full, other) = (Err(StoreError::DiskFull), Err(StoreError::Busy));
+        let outcomes = [&Ok(()), &full, &full, &full, &other, &other, &Ok(()), &Ok(()), &full];
+        let said = outcomes.map(|outcome| refused.say(outcome, 1));
+        assert_eq!(said, [false, true, false, false, true, false, true, false, true]);
+        assert_eq!(refused.changes, 1);
+    }
 }
