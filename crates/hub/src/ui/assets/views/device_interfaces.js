@@ -63,18 +63,18 @@ class InterfaceRow {
       return;
     }
     const { one } = this;
-    const line = (label, path) => (path ? [{ label, paths: [path], factor: one.factor, colour: label === 'in' ? '--c1' : '--c2' }] : []);
+    const line = (label, path) => (path ? [{ label, paths: [path], factor: one.factors[label], colour: label === 'in' ? '--c1' : '--c2' }] : []);
     this.chart = new Chart(this.group, { title: one.alias ? `${one.name}: ${one.alias}` : one.name, unit: 'bit/s', bottom: 0, bare: true, height: 190, series: [...line('in', one.in), ...line('out', one.out)] });
     this.panel.append(this.chart.element);
   }
 
   showLast() {
     const { one } = this;
-    const rate = (path) => {
-      const v = path ? this.newest(path) : null;
-      return v === null ? null : v * one.factor;
+    const rate = (direction) => {
+      const v = one[direction] ? this.newest(one[direction]) : null;
+      return v === null ? null : v * one.factors[direction];
     };
-    const [incoming, outgoing] = [rate(one.in), rate(one.out)];
+    const [incoming, outgoing] = [rate('in'), rate('out')];
     this.load = Math.max(incoming ?? -1, outgoing ?? -1);
     this.in.show(incoming, one.speed);
     this.out.show(outgoing, one.speed);

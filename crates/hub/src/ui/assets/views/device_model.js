@@ -42,8 +42,7 @@ function sensorsOf(entity, sensors) {
       id, protocol, name: sensor?.name ?? `sensor ${id}`, interval: interval ?? sensor?.default_interval ?? null, rows: [],
       pattern: protocol === 'snmp' && sensor ? patternOf(sensor.details?.output_path) : null,
       direction: sensor ? directionOf(sensor.details) : null,
-      factor: alreadyBits(sensor?.details?.expression) ? 1 : BITS,
-      unit: unitOf(sensor),
+      ...measureOf(sensor),
     };
   }));
 }
@@ -73,8 +72,17 @@ function directionOf(details) {
 
 const alreadyBits = (expression) => /(^|[^\d.])8\s*\*|\*\s*8($|[^\d.])/.test(expression ?? '');
 
+/**
+ * The unit of a sensor, and what its values are multiplied with to have it. Octets are shown as bits, whatever the name
+ * says: those of the usual sensors are called bps, and are octets.
+ */
+export function measureOf(sensor) {
+  if (sensor?.protocol === 'snmp' && directionOf(sensor.details)) return { unit: 'bit/s', factor: alreadyBits(sensor.details.expression) ? 1 : BITS };
+  return { unit: unitOf(sensor), factor: 1 };
+}
+
 /** The unit that people write behind the name of a sensor: `Temperature [°C]`. */
-export function unitOf(sensor) {
+function unitOf(sensor) {
   if (!sensor) return '';
   if (sensor.protocol === 'snmp' && (sensor.details?.oids ?? []).some(({ oid }) => UPTIMES.includes(oid.replace(/^\./, ''))) && /\/\s*100\b/.test(sensor.details.expression ?? '')) return 'duration';
   const unit = /\[([^\]]{1,12})\]/.exec(sensor.name)?.[1]?.trim() ?? '';
@@ -116,9 +124,9 @@ function putSnmp(model, sensors, tail, path) {
 
 function putTraffic(interfaces, direction, index, name, path, factor) {
   const key = index ?? name;
-  const found = interfaces.get(key) ?? { key, index, name };
+  const found = interfaces.get(key) ?? { key, index, name, factors: {} };
   found[direction] ??= path;
-  found.factor ??= factor;
+  found.factors[direction] ??= factor;
   interfaces.set(key, found);
 }
 

@@ -83,7 +83,7 @@ class SensorRow {
       setText(this.when, sensor.protocol === 'netflow' ? '' : 'no value yet');
       return;
     }
-    setText(this.value, sensor.protocol === 'ping' ? value(page.last.get(this.paths[0])?.v, 'ratio') : this.paths.length > 1 ? `${this.paths.length} values` : value(newest.v, sensor.unit));
+    setText(this.value, sensor.protocol === 'ping' ? value(page.last.get(this.paths[0])?.v, 'ratio') : this.paths.length > 1 ? `${this.paths.length} values` : value(newest.v * sensor.factor, sensor.unit));
     setText(this.when, ago(newest.t));
     this.late.hidden = !sensor.interval || now() - newest.t < sensor.interval * LATE + 30;
   }
