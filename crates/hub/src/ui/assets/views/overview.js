@@ -153,7 +153,7 @@ function suggestions(list, mayChange, changed) {
     h('h2', list.length === 1 ? 'A device was found' : `${list.length} devices were found`),
     h('span.dim', 'They are not set up yet: accept what is yours, dismiss the rest.')),
   h('ul.plain', list.slice(0, 20).map((entity) => h('li.suggestion',
-    h('div.suggestion-name', h('b', entity.name), ' ', h('span.dim', entity.details?.ipv4 && entity.details.ipv4 !== entity.name ? entity.details.ipv4 : '')),
+    h('div.suggestion-name', h('b', entity.name), ' ', h('span.dim', entity.name.includes(entity.details?.ipv4 ?? '') ? '' : entity.details.ipv4)),
     mayChange ? [linkButton('Set up', link(`device/${entity.id}/edit`), { kind: 'small' }), button('Dismiss', () => dismiss(entity, changed), { kind: 'quiet.small', 'aria-label': `Dismiss ${entity.name}` })] : null))),
   list.length > 20 ? h('p.dim.more', `and ${list.length - 20} more`) : null);
 }
