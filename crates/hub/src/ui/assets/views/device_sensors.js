@@ -39,7 +39,7 @@ export class SensorTable {
     const bot = this.page.bots.find((one) => one.id === Number(id));
     if (!bot) return `bot ${id}`;
     const online = bot.last_login && now() - bot.last_login < SEEN_LATELY;
-    return h('span.bot', stateIcon(online ? 'ok' : 'down'), bot.name, h('span', { class: online ? 'dim' : 'state-down' }, bot.last_login ? `seen ${ago(bot.last_login)}` : 'never seen'));
+    return h('span.bot', stateIcon(online ? 'ok' : 'down'), bot.name, h('span.nowrap', { class: online ? 'dim' : 'state-down' }, bot.last_login ? `seen ${ago(bot.last_login)}` : 'never seen'));
   }
 
   showProblems() {
