@@ -6,6 +6,8 @@ const BITS = 8;
 /** Counters of octets, by the objects that MIB-II and its successor name. */
 const IN_OCTETS = ['1.3.6.1.2.1.2.2.1.10', '1.3.6.1.2.1.31.1.1.1.6'];
 const OUT_OCTETS = ['1.3.6.1.2.1.2.2.1.16', '1.3.6.1.2.1.31.1.1.1.10'];
+/** An object alone, or as bits. */
+const PLAIN = /^\s*(8\s*\*)?\s*\$(\d+)\s*(\*\s*8(?:\.0)?)?\s*$/;
 const UPTIMES = ['1.3.6.1.2.1.1.3.0', '1.3.6.1.2.1.25.1.1.0'];
 /** A device is not judged by what was measured before this, at least: seconds. */
 const FRESH = 180;
@@ -41,7 +43,7 @@ function sensorsOf(entity, sensors) {
     return {
       id, protocol, name: sensor?.name ?? `sensor ${id}`, interval: interval ?? sensor?.default_interval ?? null, rows: [],
       pattern: protocol === 'snmp' && sensor ? patternOf(sensor.details?.output_path) : null,
-      direction: sensor ? directionOf(sensor.details) : null,
+      direction: directionOf(sensor),
       ...measureOf(sensor),
     };
   }));
@@ -63,22 +65,32 @@ export function patternOf(template) {
   }
 }
 
-function directionOf(details) {
-  const oids = (details?.oids ?? []).map(({ oid }) => oid.replace(/^\./, ''));
-  if (oids.some((oid) => IN_OCTETS.includes(oid))) return 'in';
-  if (oids.some((oid) => OUT_OCTETS.includes(oid))) return 'out';
-  return null;
+/**
+ * What a sensor tells of traffic: which way, and what makes bits of it. Null where it is no counter of octets, or
+ * something else is made of one, such as a part of the line's speed.
+ */
+function octetsOf(details) {
+  const [, before, number, after] = PLAIN.exec(details?.expression ?? '') ?? [];
+  const oid = details?.oids?.[number - 1]?.oid.replace(/^\./, '');
+  if (!oid) return null;
+  const isOf = (columns) => columns.some((column) => oid === column || oid.startsWith(`${column}.`));
+  const direction = isOf(IN_OCTETS) ? 'in' : isOf(OUT_OCTETS) ? 'out' : null;
+  return direction && { direction, factor: before || after ? 1 : BITS, column: [...IN_OCTETS, ...OUT_OCTETS].includes(oid) };
 }
 
-const alreadyBits = (expression) => /(^|[^\d.])8\s*\*|\*\s*8($|[^\d.])/.test(expression ?? '');
+/** Which way the traffic of interfaces goes that a sensor reads; one of a single object is none of these. */
+function directionOf(sensor) {
+  const octets = octetsOf(sensor?.details);
+  return octets?.column ? octets.direction : null;
+}
 
 /**
  * The unit of a sensor, and what its values are multiplied with to have it. Octets are shown as bits, whatever the name
  * says: those of the usual sensors are called bps, and are octets.
  */
 export function measureOf(sensor) {
-  if (sensor?.protocol === 'snmp' && directionOf(sensor.details)) return { unit: 'bit/s', factor: alreadyBits(sensor.details.expression) ? 1 : BITS };
-  return { unit: unitOf(sensor), factor: 1 };
+  const octets = sensor?.protocol === 'snmp' ? octetsOf(sensor.details) : null;
+  return octets ? { unit: 'bit/s', factor: octets.factor } : { unit: unitOf(sensor), factor: 1 };
 }
 
 /** The unit that people write behind the name of a sensor: `Temperature [°C]`. */
