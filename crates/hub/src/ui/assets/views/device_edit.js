@@ -78,7 +78,8 @@ function standardOn(protocol, entity, isNew) {
 function checkAddress(text) {
   if (/^\d+(\.\d+){3}$/.test(text)) return text.split('.').every((part) => Number(part) < 256) ? null : 'Each part of an IPv4 address is at most 255.';
   if (/^\d+(\.\d+)*$/.test(text)) return 'An IPv4 address has four numbers, such as 10.0.0.7.';
-  if (text.includes(':')) return /^[0-9a-f:.]+(%\w+)?$/i.test(text) && (text.match(/:/g).length >= 2) ? null : 'That is no IPv6 address. The port does not belong here.';
+  if (/^[^:]+:\d+$/.test(text)) return 'The port does not belong here, but into the further details below.';
+  if (text.includes(':')) return /^[0-9a-f:.]+(%\w+)?$/i.test(text) && (text.match(/:/g).length >= 2) ? null : 'That is no IPv6 address.';
   return HOST.test(text) ? null : 'An address such as 10.0.0.7, 2001:db8::7 or switch.example.org is expected.';
 }
 
