@@ -1,9 +1,11 @@
 // The interfaces of a device, busiest first; each opens into its chart.
 
 import { Chart } from '../charts.js';
+import { now } from '../clock.js';
 import { h, setText } from '../dom.js';
 import { bits, percent } from '../format.js';
 import { icon } from '../ui.js';
+import { freshFor } from './device_model.js';
 
 const MANY = 12;
 
@@ -13,7 +15,12 @@ export class InterfaceList {
     this.page = page;
     // Which are open outlasts that the list is built anew.
     page.openInterfaces ??= null;
-    this.rows = model.interfaces.map((one) => new InterfaceRow(one, group, (path) => page.last.get(path)?.v ?? null, () => this.remember()));
+    // What was measured long ago is no rate of now.
+    const newest = (path) => {
+      const last = page.last.get(path);
+      return last && now() - last.t <= freshFor(model) ? last.v : null;
+    };
+    this.rows = model.interfaces.map((one) => new InterfaceRow(one, group, newest, () => this.remember()));
     this.element = this.rows.length ? this.build() : null;
   }
 

@@ -163,13 +163,14 @@ function about(entity) {
   return { id: entity.id, name: entity.name, short: short && short !== entity.name ? short : '', alias: alias ?? '', speed: Number(speed) || null, snmpIndex: index };
 }
 
+/** How old the newest value may be. Three measurements may be missing before it counts as silence. */
+export const freshFor = ({ sensors }) => Math.max(FRESH, 3 * Math.max(0, ...sensors.map(({ interval }) => interval ?? 0)));
+
 /** The state of a device, judged as the hub judges it: by what was measured lately, and by what its bots report. */
 export function stateOfDevice(entity, model, last, problems) {
   const protocols = Object.keys(entity.protocols ?? {});
   if (!protocols.length) return 'off';
-  // Three measurements may be missing before it counts as silence.
-  const fresh = Math.max(FRESH, 3 * Math.max(0, ...model.sensors.map(({ interval }) => interval ?? 0)));
-  const isFresh = (t) => now() - t <= fresh;
+  const isFresh = (t) => now() - t <= freshFor(model);
   const pings = protocols.includes('ping');
   const success = pings && model.ping.success ? last.get(model.ping.success) : null;
   const troubled = problems.length > 0;
