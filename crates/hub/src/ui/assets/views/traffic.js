@@ -78,8 +78,8 @@ class TrafficPage {
   nothing(entities) {
     const on = entities.some(({ protocols }) => protocols?.netflow);
     return on
-      ? empty('No flows yet', 'NetFlow is switched on, but nothing has come in. Point the device to this host, UDP port 2055, with an active timeout of 60 s. The first values show when a minute has ended.', linkButton('Overview', link('')))
-      : empty('No flows yet', 'Point a router or switch to this host, UDP port 2055 (NetFlow, IPFIX or sFlow): it is suggested on the overview by itself. Or switch NetFlow on for a device that you have.', linkButton('Overview', link(''), { kind: 'primary' }));
+      ? empty('No flows yet', 'NetFlow is switched on, but nothing has come in. Point the device to this host, UDP port 2055 or where the NetFlow bot listens, with an active timeout of 60 s. The first values show when a minute has ended.', linkButton('Overview', link('')))
+      : empty('No flows yet', 'Point a router or switch to this host, UDP port 2055 or where the NetFlow bot listens (NetFlow, IPFIX or sFlow): it is suggested on the overview by itself. Or switch NetFlow on for a device that you have.', linkButton('Overview', link(''), { kind: 'primary' }));
   }
 
   build() {
