@@ -6,6 +6,9 @@ let csrf = null;
 /** The header of every request that changes something; login and profile tell it. */
 export const setCsrf = (token) => { csrf = token; };
 
+/** What there is to say when there was no answer. */
+export const AWAY = 'The hub does not answer. Check that it runs and that you are connected.';
+
 /** What a request failed with. `status` is 0 when there was no answer. */
 export class ApiError extends Error {
   constructor(status, message, { retryAfter = null, method = '', path = '' } = {}) {
@@ -31,7 +34,7 @@ async function request(method, path, body, { signal, quiet = false, again = fals
     });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new ApiError(0, 'The hub does not answer. Check that it runs and that you are connected; this page tries again by itself.', { method, path });
+    throw new ApiError(0, AWAY, { method, path });
   }
   compare(response.headers.get('Date'));
   if (response.ok) return answer(response);

@@ -1,9 +1,9 @@
 // The beginning: who is there, then the view of the address.
 
-import { sessionEnded } from './api.js';
+import { AWAY, sessionEnded } from './api.js';
 import { fill } from './dom.js';
 import { close as closeLive } from './live.js';
-import { arrive, isPublic, parse, render } from './router.js';
+import { arrive, isPublic, parse, render, whenBack } from './router.js';
 import { forget, load, session } from './session.js';
 import { showShell } from './shell.js';
 import { applyTheme } from './theme.js';
@@ -27,8 +27,11 @@ async function show() {
   await render(onArea);
 }
 
+let waiting = null;
+
 /** Whether somebody is logged in; if not, they are asked to, and come back afterwards. */
 async function enter() {
+  waiting?.abort();
   try {
     await load();
     return true;
@@ -37,7 +40,9 @@ async function enter() {
       askToLogIn();
     } else {
       onArea('public');
-      fill(document.getElementById('main'), failure(error, show));
+      fill(document.getElementById('main'), failure(error.status === 0 ? { status: 0, message: `${AWAY} This page tries again by itself.` } : error, show));
+      waiting = new AbortController();
+      if (error.status === 0) whenBack(show, waiting.signal);
     }
     return false;
   }

@@ -23,7 +23,7 @@ export function plotOptions(chart, width) {
     series.push({
       label: one.label, show, stroke: line, width: 1.5, spanGaps: false,
       fill: chart.series.length === 1 ? withAlpha(line, 0.08) : null,
-      points: { show: alone, size: 4, fill: line, stroke: line },
+      points: { show: false, filter: alone, size: 4, fill: line, stroke: line },
     });
     bands.push({ series: [at * 3 + 2, at * 3 + 1], fill: withAlpha(line, 0.16) });
   });
@@ -51,12 +51,23 @@ export function plotOptions(chart, width) {
   };
 }
 
-/** Values with no neighbour would be invisible: points of them are drawn, if they are few. */
+/** Values with no neighbour would be invisible: they are drawn as points. What is undefined belongs to other series. */
 function alone(u, k) {
   const column = u.data[k];
-  let count = 0;
-  for (let i = 0; i < column.length; i += 1) if (column[i] !== null && column[i] !== undefined) count += 1;
-  return count < 3;
+  const found = [];
+  let run = 0;
+  let last = 0;
+  for (let i = 0; i <= column.length; i += 1) {
+    const v = i === column.length ? null : column[i];
+    if (v === null) {
+      if (run === 1) found.push(last);
+      run = 0;
+    } else if (v !== undefined) {
+      run += 1;
+      last = i;
+    }
+  }
+  return found.length ? found : null;
 }
 
 function verticalRange({ top, bottom }, least, most) {

@@ -3,6 +3,20 @@
 import { append, fill, h, uid } from './dom.js';
 import { button, icon } from './ui.js';
 
+let pressed = false;
+const left = [];
+const settle = () => setTimeout(() => left.splice(0).forEach((action) => action()));
+document.addEventListener('pointerdown', () => { pressed = true; }, { capture: true });
+for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => { pressed = false; settle(); }, { capture: true });
+
+/** Acts when `input` was left, after the click that left it: what comes and goes would move a button from under it. */
+export function onLeave(input, action) {
+  input.addEventListener('blur', () => {
+    left.push(action);
+    if (!pressed) settle();
+  });
+}
+
 /**
  * A field. `input` is the control; `check(value)` returns what is wrong with it, or null. Returns
  * `{ element, input, value(), error() , setError(text) }`.
@@ -37,7 +51,7 @@ export function field(label, input, { help, check, required = false, read = (con
     },
   };
   // Nobody is told of a mistake while still typing for the first time.
-  input.addEventListener('blur', () => { if (read(input) !== '' || touched) result.validate(); });
+  onLeave(input, () => { if (read(input) !== '' || touched) result.validate(); });
   input.addEventListener('input', () => { if (touched) result.validate(); });
   return result;
 }

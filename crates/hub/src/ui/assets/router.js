@@ -1,6 +1,7 @@
 // From the address to a view. A view is a module with `show(context)`; it is loaded when it is first needed.
 
-import { fill } from './dom.js';
+import { api, ApiError, AWAY } from './api.js';
+import { every, fill } from './dom.js';
 import { chooseAccount } from './session.js';
 import { failure, loading } from './ui.js';
 
@@ -17,6 +18,8 @@ const ROUTES = [
   [/^setup(?:\/(?<token>[^/]+))?$/, () => import('./views/setup.js'), 'public'],
 ];
 
+/** A hub that is away is asked again so often. */
+const AGAIN = 3000;
 let leaving = null;
 
 /** `#/device/5?last=3600` as its path, `device/5`, and its parameters. */
@@ -56,6 +59,8 @@ export async function render(onArea) {
   const main = document.getElementById('main');
   const { path, query } = parse();
   const found = find(path);
+  // Before anything is drawn: what stands around the view links to the account, too.
+  if (query.has('a') && found && found.area !== 'public') chooseAccount(query.get('a'));
   onArea(found?.area ?? 'overview');
   main.className = '';
   if (!found) {
@@ -63,7 +68,6 @@ export async function render(onArea) {
     fill(main, failure({ status: 404, message: 'There is no such page. Perhaps the link is old.' }));
     return;
   }
-  if (query.has('a') && found.area !== 'public') chooseAccount(query.get('a'));
   const context = {
     main, signal, query, params: found.params, path,
     title(...parts) {
@@ -80,11 +84,23 @@ export async function render(onArea) {
     await view.show(context);
   } catch (error) {
     if (error.name === 'AbortError' || signal.aborted || error.status === 401) return;
+    const again = () => render(onArea);
+    // A view whose code could not be fetched, too.
+    if (error.status === 0 || (error instanceof TypeError && /module/i.test(error.message))) {
+      fill(main, failure(new ApiError(0, `${AWAY} This page tries again by itself.`), again));
+      whenBack(again, signal);
+      return;
+    }
     if (!error.status && error.name !== 'ApiError') console.error(error);
-    fill(main, failure(error, () => render(onArea)));
+    fill(main, failure(error, again));
   } finally {
     clearTimeout(slow);
   }
+}
+
+/** Does it `again` when the hub answers, unless `signal` ends that. */
+export function whenBack(again, signal) {
+  every(AGAIN, () => api.get('status/info', { quiet: true, signal }).then(again, () => {}), signal);
 }
 
 /** After an address has changed: the new view is read from its beginning, by eyes and by screen readers. */

@@ -29,8 +29,11 @@ export async function load() {
 export function setAccounts(list) {
   session.accounts = [...list].sort((a, b) => a.name.localeCompare(b.name));
   const wanted = session.account?.id ?? Number(remembered());
-  session.account = session.accounts.find(({ id }) => id === wanted) ?? session.accounts[0] ?? null;
+  session.account = session.accounts.find(({ id }) => id === wanted) ?? oldest(session.accounts);
 }
+
+/** Links that were made when there was but one account name none: that one is meant. */
+const oldest = (accounts) => accounts.reduce((first, one) => (first && first.id < one.id ? first : one), null);
 
 export function chooseAccount(id) {
   const found = session.accounts.find((account) => account.id === Number(id));

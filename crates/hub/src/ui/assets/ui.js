@@ -127,9 +127,9 @@ export function loading(what = 'Loading …') {
 
 /**
  * A modal dialog. `build(close)` returns its content; the promise gives what `close` was called with, undefined when
- * it was dismissed.
+ * it was dismissed. One that `stays` is not closed by Escape: what it shows is not shown again.
  */
-export function dialog(title, build, { wide = false } = {}) {
+export function dialog(title, build, { wide = false, stays = false } = {}) {
   return new Promise((resolve) => {
     const id = uid('dialog');
     const opener = document.activeElement;
@@ -149,8 +149,9 @@ export function dialog(title, build, { wide = false } = {}) {
     });
     // A click beside the dialog closes it, unless something was typed: that would be lost.
     element.addEventListener('mousedown', (event) => {
-      if (event.target === element && !element.querySelector('form')) close();
+      if (event.target === element && !stays && !element.querySelector('form')) close();
     });
+    if (stays) element.addEventListener('cancel', (event) => event.preventDefault());
     document.body.append(element);
     element.showModal();
     element.querySelector('[autofocus], .dialog-body input:not([type=hidden]), .dialog-body select, .dialog-body textarea')?.focus();

@@ -41,7 +41,7 @@ export function sensorCharts({ model, group }) {
     const shown = sensor.rows.slice(0, MOST_LINES);
     const chart = new Chart(group, {
       title: sensor.name, unit: sensor.unit, step: sensor.interval,
-      series: shown.map(({ path, label }) => ({ label, paths: [path] })),
+      series: shown.map(({ path, label }) => ({ label, paths: [path], factor: sensor.factor })),
     });
     const rest = sensor.rows.length - shown.length;
     return h('div', chart.element, rest ? h('p.dim.small', `The first ${shown.length} of ${sensor.rows.length} rows. `, h('a', { href: link('explore', { p: sensor.rows.map(({ path }) => path).slice(0, 40) }) }, 'More in Explore')) : null);

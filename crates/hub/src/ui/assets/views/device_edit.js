@@ -2,7 +2,7 @@
 
 import { api } from '../api.js';
 import { fill, h } from '../dom.js';
-import { form, textField } from '../forms.js';
+import { form, onLeave, textField } from '../forms.js';
 import { can, inAccount, link } from '../session.js';
 import { failure, icon, linkButton, notice, toast } from '../ui.js';
 import { ProtocolSection } from './device_protocol.js';
@@ -32,13 +32,13 @@ export async function show({ main, params, signal, title }) {
 
 function editor({ id, entity, sensors, credentials, bots, problems }) {
   const details = entity.details ?? {};
-  const name = textField('Name', entity.name, { required: true, help: 'As you call it.', maxlength: 200 });
+  // Most people call a device as they reach it.
+  const name = textField('Name', entity.name, { required: Boolean(id), help: id ? 'As you call it.' : 'As you call it. Left empty: as its address.', maxlength: 200 });
   const address = textField('Address', details.ipv4, {
     required: true, check: checkAddress, placeholder: '10.0.0.7',
     help: 'An IPv4 or IPv6 address, or a name. For NetFlow: the address from which the device sends.',
   });
-  // Most people call a device as they reach it.
-  address.input.addEventListener('blur', () => { if (!name.value() && !address.problem()) name.input.value = address.value(); });
+  if (!id) address.input.addEventListener('input', () => { name.input.placeholder = address.value(); });
   const isNew = !id || Boolean(entity.suggested_by);
   const slugs = [...new Set([...Object.keys(PROTOCOLS), ...Object.keys(entity.protocols ?? {})])];
   const sections = slugs.map((protocol) => new ProtocolSection(protocol, {
@@ -57,7 +57,7 @@ function editor({ id, entity, sensors, credentials, bots, problems }) {
     extra: linkButton('Cancel', id ? link(`device/${id}`) : link('')),
     save: async () => {
       const record = {
-        name: name.value(), entity_type: entity.entity_type ?? 'device', parent: entity.parent ?? null,
+        name: name.value() || address.value(), entity_type: entity.entity_type ?? 'device', parent: entity.parent ?? null,
         details: { ...more.value(), ipv4: address.value() },
         protocols: Object.fromEntries(sections.filter((section) => section.isOn()).map((section) => [section.protocol, section.value()])),
       };
@@ -78,7 +78,8 @@ function standardOn(protocol, entity, isNew) {
 function checkAddress(text) {
   if (/^\d+(\.\d+){3}$/.test(text)) return text.split('.').every((part) => Number(part) < 256) ? null : 'Each part of an IPv4 address is at most 255.';
   if (/^\d+(\.\d+)*$/.test(text)) return 'An IPv4 address has four numbers, such as 10.0.0.7.';
-  if (text.includes(':')) return /^[0-9a-f:.]+(%\w+)?$/i.test(text) && (text.match(/:/g).length >= 2) ? null : 'That is no IPv6 address. The port does not belong here.';
+  if (/^[^:]+:\d+$/.test(text)) return 'The port does not belong here, but into the further details below.';
+  if (text.includes(':')) return /^[0-9a-f:.]+(%\w+)?$/i.test(text) && (text.match(/:/g).length >= 2) ? null : 'That is no IPv6 address.';
   return HOST.test(text) ? null : 'An address such as 10.0.0.7, 2001:db8::7 or switch.example.org is expected.';
 }
 
@@ -86,9 +87,7 @@ function checkAddress(text) {
 function moreDetails(details) {
   const rest = Object.entries(details).filter(([key]) => key !== 'ipv4');
   const area = textField('Further details', '', {
-    check: (text) => { try { parseDetails(text); return null; } catch (error) { return error.message; } },
     help: ['One a line, such as ', h('code', 'port = 1161'), '. SNMP: ', h('code', 'port, timeout, retries, max_repetitions, context'), '; NetFlow: ', h('code', 'ipv6, netflow_domain, netflow_sampling, netflow_boundary, netflow_nsel'), '.'],
-    read: (input) => input.value,
   });
   const text = h('textarea.mono', { value: rest.map(([key, value]) => `${key} = ${typeof value === 'object' ? JSON.stringify(value) : value}`).join('\n'), id: area.input.id, spellcheck: 'false', rows: 3, 'aria-describedby': area.input.getAttribute('aria-describedby') });
   area.input.replaceWith(text);
@@ -98,12 +97,12 @@ function moreDetails(details) {
     validate() {
       let problem = null;
       try { parseDetails(text.value); } catch (error) { problem = error.message; }
-      area.element.querySelector('.error').textContent = problem ?? '';
+      area.setError(problem);
       text.setAttribute('aria-invalid', String(Boolean(problem)));
       return !problem;
     },
   };
-  text.addEventListener('blur', () => made.validate());
+  onLeave(text, () => made.validate());
   return {
     element: h('details', { open: rest.length > 0 }, h('summary', 'Further details'), area.element), fields: [made],
     // What was not touched keeps its type.

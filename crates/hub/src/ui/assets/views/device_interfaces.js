@@ -1,9 +1,11 @@
 // The interfaces of a device, busiest first; each opens into its chart.
 
 import { Chart } from '../charts.js';
+import { now } from '../clock.js';
 import { h, setText } from '../dom.js';
 import { bits, percent } from '../format.js';
 import { icon } from '../ui.js';
+import { freshFor } from './device_model.js';
 
 const MANY = 12;
 
@@ -13,7 +15,12 @@ export class InterfaceList {
     this.page = page;
     // Which are open outlasts that the list is built anew.
     page.openInterfaces ??= null;
-    this.rows = model.interfaces.map((one) => new InterfaceRow(one, group, (path) => page.last.get(path)?.v ?? null, () => this.remember()));
+    // What was measured long ago is no rate of now.
+    const newest = (path) => {
+      const last = page.last.get(path);
+      return last && now() - last.t <= freshFor(model) ? last.v : null;
+    };
+    this.rows = model.interfaces.map((one) => new InterfaceRow(one, group, newest, () => this.remember()));
     this.element = this.rows.length ? this.build() : null;
   }
 
@@ -63,18 +70,18 @@ class InterfaceRow {
       return;
     }
     const { one } = this;
-    const line = (label, path) => (path ? [{ label, paths: [path], factor: one.factor, colour: label === 'in' ? '--c1' : '--c2' }] : []);
+    const line = (label, path) => (path ? [{ label, paths: [path], factor: one.factors[label], colour: label === 'in' ? '--c1' : '--c2' }] : []);
     this.chart = new Chart(this.group, { title: one.alias ? `${one.name}: ${one.alias}` : one.name, unit: 'bit/s', bottom: 0, bare: true, height: 190, series: [...line('in', one.in), ...line('out', one.out)] });
     this.panel.append(this.chart.element);
   }
 
   showLast() {
     const { one } = this;
-    const rate = (path) => {
-      const v = path ? this.newest(path) : null;
-      return v === null ? null : v * one.factor;
+    const rate = (direction) => {
+      const v = one[direction] ? this.newest(one[direction]) : null;
+      return v === null ? null : v * one.factors[direction];
     };
-    const [incoming, outgoing] = [rate(one.in), rate(one.out)];
+    const [incoming, outgoing] = [rate('in'), rate('out')];
     this.load = Math.max(incoming ?? -1, outgoing ?? -1);
     this.in.show(incoming, one.speed);
     this.out.show(outgoing, one.speed);

@@ -6,6 +6,8 @@ const BITS = 8;
 /** Counters of octets, by the objects that MIB-II and its successor name. */
 const IN_OCTETS = ['1.3.6.1.2.1.2.2.1.10', '1.3.6.1.2.1.31.1.1.1.6'];
 const OUT_OCTETS = ['1.3.6.1.2.1.2.2.1.16', '1.3.6.1.2.1.31.1.1.1.10'];
+/** An object alone, or as bits. */
+const PLAIN = /^\s*(8\s*\*)?\s*\$(\d+)\s*(\*\s*8(?:\.0)?)?\s*$/;
 const UPTIMES = ['1.3.6.1.2.1.1.3.0', '1.3.6.1.2.1.25.1.1.0'];
 /** A device is not judged by what was measured before this, at least: seconds. */
 const FRESH = 180;
@@ -41,9 +43,8 @@ function sensorsOf(entity, sensors) {
     return {
       id, protocol, name: sensor?.name ?? `sensor ${id}`, interval: interval ?? sensor?.default_interval ?? null, rows: [],
       pattern: protocol === 'snmp' && sensor ? patternOf(sensor.details?.output_path) : null,
-      direction: sensor ? directionOf(sensor.details) : null,
-      factor: alreadyBits(sensor?.details?.expression) ? 1 : BITS,
-      unit: unitOf(sensor),
+      direction: directionOf(sensor),
+      ...measureOf(sensor),
     };
   }));
 }
@@ -64,17 +65,36 @@ export function patternOf(template) {
   }
 }
 
-function directionOf(details) {
-  const oids = (details?.oids ?? []).map(({ oid }) => oid.replace(/^\./, ''));
-  if (oids.some((oid) => IN_OCTETS.includes(oid))) return 'in';
-  if (oids.some((oid) => OUT_OCTETS.includes(oid))) return 'out';
-  return null;
+/**
+ * What a sensor tells of traffic: which way, and what makes bits of it. Null where it is no counter of octets, or
+ * something else is made of one, such as a part of the line's speed.
+ */
+function octetsOf(details) {
+  const [, before, number, after] = PLAIN.exec(details?.expression ?? '') ?? [];
+  const oid = details?.oids?.[number - 1]?.oid.replace(/^\./, '');
+  if (!oid) return null;
+  const isOf = (columns) => columns.some((column) => oid === column || oid.startsWith(`${column}.`));
+  const direction = isOf(IN_OCTETS) ? 'in' : isOf(OUT_OCTETS) ? 'out' : null;
+  return direction && { direction, factor: before || after ? 1 : BITS, column: [...IN_OCTETS, ...OUT_OCTETS].includes(oid) };
 }
 
-const alreadyBits = (expression) => /(^|[^\d.])8\s*\*|\*\s*8($|[^\d.])/.test(expression ?? '');
+/** Which way the traffic of interfaces goes that a sensor reads; one of a single object is none of these. */
+function directionOf(sensor) {
+  const octets = octetsOf(sensor?.details);
+  return octets?.column ? octets.direction : null;
+}
+
+/**
+ * The unit of a sensor, and what its values are multiplied with to have it. Octets are shown as bits, whatever the name
+ * says: those of the usual sensors are called bps, and are octets.
+ */
+export function measureOf(sensor) {
+  const octets = sensor?.protocol === 'snmp' ? octetsOf(sensor.details) : null;
+  return octets ? { unit: 'bit/s', factor: octets.factor } : { unit: unitOf(sensor), factor: 1 };
+}
 
 /** The unit that people write behind the name of a sensor: `Temperature [°C]`. */
-export function unitOf(sensor) {
+function unitOf(sensor) {
   if (!sensor) return '';
   if (sensor.protocol === 'snmp' && (sensor.details?.oids ?? []).some(({ oid }) => UPTIMES.includes(oid.replace(/^\./, ''))) && /\/\s*100\b/.test(sensor.details.expression ?? '')) return 'duration';
   const unit = /\[([^\]]{1,12})\]/.exec(sensor.name)?.[1]?.trim() ?? '';
@@ -116,9 +136,9 @@ function putSnmp(model, sensors, tail, path) {
 
 function putTraffic(interfaces, direction, index, name, path, factor) {
   const key = index ?? name;
-  const found = interfaces.get(key) ?? { key, index, name };
+  const found = interfaces.get(key) ?? { key, index, name, factors: {} };
   found[direction] ??= path;
-  found.factor ??= factor;
+  found.factors[direction] ??= factor;
   interfaces.set(key, found);
 }
 
@@ -143,13 +163,14 @@ function about(entity) {
   return { id: entity.id, name: entity.name, short: short && short !== entity.name ? short : '', alias: alias ?? '', speed: Number(speed) || null, snmpIndex: index };
 }
 
+/** How old the newest value may be. Three measurements may be missing before it counts as silence. */
+export const freshFor = ({ sensors }) => Math.max(FRESH, 3 * Math.max(0, ...sensors.map(({ interval }) => interval ?? 0)));
+
 /** The state of a device, judged as the hub judges it: by what was measured lately, and by what its bots report. */
 export function stateOfDevice(entity, model, last, problems) {
   const protocols = Object.keys(entity.protocols ?? {});
   if (!protocols.length) return 'off';
-  // Three measurements may be missing before it counts as silence.
-  const fresh = Math.max(FRESH, 3 * Math.max(0, ...model.sensors.map(({ interval }) => interval ?? 0)));
-  const isFresh = (t) => now() - t <= fresh;
+  const isFresh = (t) => now() - t <= freshFor(model);
   const pings = protocols.includes('ping');
   const success = pings && model.ping.success ? last.get(model.ping.success) : null;
   const troubled = problems.length > 0;

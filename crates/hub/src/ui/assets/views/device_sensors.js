@@ -39,7 +39,7 @@ export class SensorTable {
     const bot = this.page.bots.find((one) => one.id === Number(id));
     if (!bot) return `bot ${id}`;
     const online = bot.last_login && now() - bot.last_login < SEEN_LATELY;
-    return h('span.bot', stateIcon(online ? 'ok' : 'down'), bot.name, h('span', { class: online ? 'dim' : 'state-down' }, bot.last_login ? `seen ${ago(bot.last_login)}` : 'never seen'));
+    return h('span.bot', stateIcon(online ? 'ok' : 'down'), bot.name, h('span.nowrap', { class: online ? 'dim' : 'state-down' }, bot.last_login ? `seen ${ago(bot.last_login)}` : 'never seen'));
   }
 
   showProblems() {
@@ -83,7 +83,7 @@ class SensorRow {
       setText(this.when, sensor.protocol === 'netflow' ? '' : 'no value yet');
       return;
     }
-    setText(this.value, sensor.protocol === 'ping' ? value(page.last.get(this.paths[0])?.v, 'ratio') : this.paths.length > 1 ? `${this.paths.length} values` : value(newest.v, sensor.unit));
+    setText(this.value, sensor.protocol === 'ping' ? value(page.last.get(this.paths[0])?.v, 'ratio') : this.paths.length > 1 ? `${this.paths.length} values` : value(newest.v * sensor.factor, sensor.unit));
     setText(this.when, ago(newest.t));
     this.late.hidden = !sensor.interval || now() - newest.t < sensor.interval * LATE + 30;
   }

@@ -10,7 +10,7 @@ import { inAccount, session } from '../session.js';
 import { button, empty, icon, segmented, showError, toast } from '../ui.js';
 import { PathSearch } from './explore_search.js';
 import { commonOf, labelsOf, titleOf } from './explore_names.js';
-import { unitOf, unitOfPath, patternOf } from './device_model.js';
+import { measureOf, patternOf, unitOfPath } from './device_model.js';
 
 const STANDARD_RANGE = 24 * 3600;
 const MOST_PATHS = 40;
@@ -39,7 +39,7 @@ class ExplorePage {
     const [entities, sensors] = await Promise.all([list('entities?entity_type=device'), list('sensors')]);
     if (signal.aborted) return;
     this.entities = new Map(entities.map((entity) => [entity.id, entity]));
-    this.sensors = sensors.filter(({ protocol, details }) => protocol === 'snmp' && details?.output_path).map((sensor) => ({ pattern: patternOf(sensor.details.output_path), unit: unitOf(sensor) }));
+    this.sensors = sensors.filter(({ protocol, details }) => protocol === 'snmp' && details?.output_path).map((sensor) => ({ pattern: patternOf(sensor.details.output_path), ...measureOf(sensor) }));
     const asked = this.query.getAll('p');
     this.paths = new Set(asked.filter((path) => !/[?*]/.test(path)).slice(0, MOST_PATHS));
     // A filter in the address is a search to begin with: `p=entity.5.*`.
@@ -119,12 +119,11 @@ class ExplorePage {
   }
 
   unit(path) {
-    const name = unitOfPath(path);
-    if (name === 'B/s') return { name: 'bit/s', factor: 8 };
-    if (name) return { name, factor: 1 };
     const tail = /^entity\.\d+\.snmp\.(.+)$/.exec(path)?.[1];
-    const sensor = tail && this.sensors.find(({ pattern }) => pattern?.test(tail));
-    return { name: sensor?.unit ?? '', factor: 1 };
+    const sensor = tail && this.sensors.find(({ pattern, unit }) => unit && pattern?.test(tail));
+    if (sensor) return { name: sensor.unit, factor: sensor.factor };
+    const name = unitOfPath(path);
+    return name === 'B/s' ? { name: 'bit/s', factor: 8 } : { name, factor: 1 };
   }
 
   async share() {

@@ -79,7 +79,7 @@ class Overview {
     this.showCounts(all);
     this.bar.hidden = all.length === 0;
     this.found.textContent = shown.length === all.length ? '' : `${shown.length} of ${all.length}`;
-    if (all.length === 0) this.list.showInstead(noDevices(this.suggested.length > 0));
+    if (all.length === 0) this.list.showInstead(noDevices(this.suggested.length > 0, this.bots.length > 0));
     else if (shown.length === 0) this.list.showInstead(empty('No device matches', 'Search for a part of a name, an address or a problem, or show all states.', button('Show all', () => this.reset())));
   }
 
@@ -141,8 +141,12 @@ const COMPARE = {
 };
 const total = ({ traffic }) => (traffic ? (traffic.in ?? 0) + (traffic.out ?? 0) : -1);
 
-function noDevices(hasSuggestions) {
+function noDevices(hasSuggestions, hasBots) {
   const action = can('POST', inAccount('entities')) ? linkButton('Add a device', link('device/new'), { kind: 'primary', icon: 'plus' }) : null;
+  if (!hasBots && !hasSuggestions && can('GET', inAccount('bots'))) {
+    return empty('No devices yet', 'Nothing measures in this account so far: add a bot and start it with its token, then add devices.',
+      can('POST', inAccount('bots')) ? linkButton('Add a bot', link('admin/bots'), { kind: 'primary', icon: 'plus' }) : null, action);
+  }
   return empty('No devices yet', hasSuggestions
     ? 'Set up one of the suggestions above, or add a device by its address.'
     : 'Add a device by its address: ping and SNMP start within seconds. A router that sends flows here appears by itself.', action);
@@ -153,7 +157,7 @@ function suggestions(list, mayChange, changed) {
     h('h2', list.length === 1 ? 'A device was found' : `${list.length} devices were found`),
     h('span.dim', 'They are not set up yet: accept what is yours, dismiss the rest.')),
   h('ul.plain', list.slice(0, 20).map((entity) => h('li.suggestion',
-    h('div.suggestion-name', h('b', entity.name), ' ', h('span.dim', entity.details?.ipv4 && entity.details.ipv4 !== entity.name ? entity.details.ipv4 : '')),
+    h('div.suggestion-name', h('b', entity.name), ' ', h('span.dim', entity.name.includes(entity.details?.ipv4 ?? '') ? '' : entity.details.ipv4)),
     mayChange ? [linkButton('Set up', link(`device/${entity.id}/edit`), { kind: 'small' }), button('Dismiss', () => dismiss(entity, changed), { kind: 'quiet.small', 'aria-label': `Dismiss ${entity.name}` })] : null))),
   list.length > 20 ? h('p.dim.more', `and ${list.length - 20} more`) : null);
 }

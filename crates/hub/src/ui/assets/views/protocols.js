@@ -9,10 +9,11 @@ export const protocolName = (slug) => PROTOCOLS[slug]?.name ?? slug;
 
 const HINTS = {
   snmp: [
+    [/no answer|timed? ?out|timeout/i, 'Check the address and the port, that SNMP is switched on at the device, that the community or the user is right (capitals count), and that no filter is between the bot and the device.'],
+    [/closed|refused/i, 'Check the port, and that SNMP is switched on at the device.'],
     [/communit/i, 'Compare the community with the one that the device is configured with: capitals count.'],
     [/privacy|privkey|privprotocol/i, 'User and authentication are right. Check the privacy protocol and its key.'],
     [/authenticat|authkey|user ?name|unknown user|securityname/i, 'Check the user name, the authentication protocol and its key.'],
-    [/no answer|timed? ?out|timeout/i, 'Check that SNMP is switched on, that the community or the user is right, and that no filter is between the bot and the device.'],
     [/resolve|name or service/i, 'The name has no address. Check how it is written, or enter the address itself.'],
   ],
   ping: [

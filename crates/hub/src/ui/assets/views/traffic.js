@@ -78,8 +78,8 @@ class TrafficPage {
   nothing(entities) {
     const on = entities.some(({ protocols }) => protocols?.netflow);
     return on
-      ? empty('No flows yet', 'NetFlow is switched on, but nothing has come in. Point the device to this host, UDP port 2055, with an active timeout of 60 s. The first values show when a minute has ended.', linkButton('Overview', link('')))
-      : empty('No flows yet', 'Point a router or switch to this host, UDP port 2055 (NetFlow, IPFIX or sFlow): it is suggested on the overview by itself. Or switch NetFlow on for a device that you have.', linkButton('Overview', link(''), { kind: 'primary' }));
+      ? empty('No flows yet', 'NetFlow is switched on, but nothing has come in. Point the device to this host, UDP port 2055 or where the NetFlow bot listens, with an active timeout of 60 s. The first values show when a minute has ended.', linkButton('Overview', link('')))
+      : empty('No flows yet', 'Point a router or switch to this host, UDP port 2055 or where the NetFlow bot listens (NetFlow, IPFIX or sFlow): it is suggested on the overview by itself. Or switch NetFlow on for a device that you have.', linkButton('Overview', link(''), { kind: 'primary' }));
   }
 
   build() {
@@ -180,7 +180,7 @@ class TrafficPage {
     this.newest.hidden = this.at === null;
     this.chart.mark(this.at === null ? null : total.t);
     fill(this.window, total.t === null
-      ? 'Nothing in this window'
+      ? h('span.dim', this.at === null ? 'Nothing yet' : 'Nothing in this window')
       : [h('b', bits((this.total * 8) / this.seconds)), h('span.dim', ` ${bytes(this.total)} in ${this.windowText()}`), this.at === null ? h('span.dim', `, ended ${ago(total.t)}`) : null]);
     await Promise.all(this.panels.map((panel) => panel.load(total.t, stale).catch((error) => panel.fail(error))));
   }
@@ -191,10 +191,20 @@ class TrafficPage {
   }
 
   top(filter, n, t) {
-    return api.get(inAccount('topvalues') + search({ f: filter, n, t: t === null ? null : t + 0.5 }), { signal: this.signal }).catch((error) => {
-      if (error.status === 404) return { t: null, total: 0, list: [] };
-      throw error;
-    });
+    const nothing = { t: null, total: 0, list: [] };
+    return api.get(inAccount('topvalues') + search({ f: filter, n, t: t === null ? null : t + 0.5 }), { signal: this.signal })
+      // Where there is none, the hub tells its own time.
+      .then((answer) => (answer.list.length ? answer : nothing))
+      .catch((error) => {
+        if (error.status === 404) return nothing;
+        throw error;
+      });
+  }
+
+  /** Why nothing is shown: no window may have ended yet since flows have come. */
+  get nothingText() {
+    const [, name] = INTERVALS.find(([key]) => key === this.interval);
+    return this.at === null ? `No window of ${name} has ended yet. ${this.interval === '1min' ? 'The first values show when a minute has ended.' : 'Shorter ones show sooner.'}` : 'Nothing in this window.';
   }
 
   watch() {

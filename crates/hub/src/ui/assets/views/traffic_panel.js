@@ -44,7 +44,7 @@ export class TrafficPanel {
     const { page, kind } = this;
     this.heading.textContent = kind.title(page);
     if (page.interface && !kind.interfaces) return this.say('Only for the device as a whole: choose “All interfaces”.');
-    if (time === null) return this.say('Nothing in this window.');
+    if (time === null) return this.say(page.nothingText);
     const stem = page.device ? page.stem() : `netflow.${page.interval}.${page.direction}.entity.?`;
     const answer = await page.top(`${stem}.${kind.key}.${kind.wild}`, page.device ? 2 * SHOWN : MOST, time);
     if (stale()) return undefined;

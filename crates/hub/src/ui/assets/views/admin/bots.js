@@ -104,5 +104,5 @@ function showToken(name, token, protocol, failed = null) {
     notice('info', 'This is the only time that it is shown. Keep it like a password; if it is lost, make a new one.'),
     copyField('Token', token),
     copyField('To start the bot elsewhere', `BACKEND_URL=${new URL('api', document.baseURI).href.replace(/\/$/, '')} BOT_TOKEN=${token} grafolean-${protocol}-bot`),
-    h('div.dialog-actions', button('Done', () => close(), { kind: 'primary' }))], { wide: true });
+    h('div.dialog-actions', button('Done', () => close(), { kind: 'primary' }))], { wide: true, stays: true });
 }
