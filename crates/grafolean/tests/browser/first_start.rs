@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::driver::{Browser, button, field};
@@ -56,8 +58,24 @@ async fn values_appear_without_a_reload_as_they_are_measured() {
     let began = Instant::now();
     // The round trip of localhost is measured every minute: twice within this limit.
     browser.until(seen).await;
-    tokio::time::sleep(std::time::Duration::from_secs(15)).await;
+    tokio::time::sleep(Duration::from_secs(15)).await;
     browser.until(seen).await;
     assert!(began.elapsed() < 2 * LIMIT);
     assert_eq!(browser.run("return window.sameAsBefore").await, true, "the page was loaded anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_left_and_visited_again_and_again_is_there_each_time() {
+    let Some(browser) = Browser::start("visits", 1280, 900).await else { return };
+    let scene = Scene::new();
+    let grafolean = scene.everything().start();
+    choose_a_password(&browser, &grafolean).await;
+    browser.see("localhost").await;
+    // Each page that was left kept one of the six connections that the browser has for a host, for a minute.
+    for _ in 0..8 {
+        browser.open("about:blank").await;
+        browser.open(&url(&grafolean)).await;
+        let seen = tokio::time::timeout(Duration::from_secs(30), browser.see("localhost")).await;
+        seen.expect("the page waits for a connection");
+    }
 }
