@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{cx::Cx, input::Object, registry::List};
+use super::{cx::Cx, input::Object, registry::List, shared::tagged};
 use crate::{
     http::{Answer, Refusal},
     store::accounts,
@@ -28,7 +28,7 @@ pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
         permission.grant.resource_prefix.as_deref().is_none_or(|prefix| prefix == "accounts")
     });
     list.retain(|account| sees_all || is_within(account.id));
-    Ok(Answer::ok(&json!({ "list": list })))
+    Ok(tagged(&json!({ "list": list })))
 }
 
 pub(crate) async fn create(cx: &Cx) -> Result<Answer, Refusal> {

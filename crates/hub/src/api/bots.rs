@@ -7,7 +7,7 @@ use super::{
     cx::Cx,
     input::Object,
     registry::List,
-    shared::{Shared, no_random},
+    shared::{Shared, no_random, tagged},
 };
 use crate::{
     auth::{Grant, Verb, Verbs, permissions, secret},
@@ -46,7 +46,7 @@ pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
     let (account, _) = place(cx)?;
     let bots = cx.hub.store.read(move |c| users::bots(c, account)).await?;
     let list: Vec<_> = bots.iter().map(|bot| record(&cx.hub, bot, false)).collect();
-    Ok(Answer::ok(&json!({ "list": list })))
+    Ok(tagged(&json!({ "list": list })))
 }
 
 pub(crate) async fn get(cx: &Cx) -> Result<Answer, Refusal> {

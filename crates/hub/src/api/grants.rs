@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::{bots, cx::Cx, input::Object};
+use super::{bots, cx::Cx, input::Object, shared::tagged};
 use crate::{
     auth::{Grant, Kind, User, Verb, Verbs, permissions},
     http::{Answer, Refusal},
@@ -27,7 +27,7 @@ async fn subject(cx: &Cx) -> Result<Arc<User>, Refusal> {
 }
 
 pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
-    Ok(Answer::ok(&json!({ "list": subject(cx).await?.permissions })))
+    Ok(tagged(&json!({ "list": subject(cx).await?.permissions })))
 }
 
 fn input(cx: &Cx) -> Result<Grant, Refusal> {

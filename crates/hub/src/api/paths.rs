@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{cx::Cx, input::Object, values};
+use super::{cx::Cx, input::Object, shared::tagged, values};
 use crate::{
     http::{Answer, Refusal},
     store::{
@@ -69,7 +69,7 @@ pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
         answer["paths_with_trailing"] = found.into();
         answer["limit_reached"] = reached.into();
     }
-    Ok(Answer::ok(&answer))
+    Ok(tagged(&answer))
 }
 
 fn shown(paths: Vec<(i64, String)>) -> Value {

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::{cx::Cx, input::Object};
+use super::{cx::Cx, input::Object, shared::tagged};
 use crate::{
     auth::{
         passwords::{LONGEST, Passwords, SHORTEST},
@@ -22,7 +22,7 @@ fn no_such() -> Refusal {
 
 pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
     let list = cx.hub.store.read(users::persons).await?;
-    Ok(Answer::ok(&json!({ "list": list })))
+    Ok(tagged(&json!({ "list": list })))
 }
 
 pub(crate) async fn get(cx: &Cx) -> Result<Answer, Refusal> {

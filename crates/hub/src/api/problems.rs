@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{cx::Cx, values::SECOND};
+use super::{cx::Cx, shared::tagged, values::SECOND};
 use crate::{
     auth::Verb,
     http::{Answer, Refusal},
@@ -146,7 +146,7 @@ pub(crate) async fn list(cx: &Cx) -> Result<Answer, Refusal> {
         let Problem { entity, protocol, since, error, .. } = problem;
         list.push(json!(Shown { bot, entity: *entity, protocol, since: *since, error }));
     });
-    Ok(Answer::ok(&json!({ "list": list })))
+    Ok(tagged(&json!({ "list": list })))
 }
 
 #[cfg(test)]

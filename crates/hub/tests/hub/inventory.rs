@@ -347,6 +347,29 @@ async fn a_list_that_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn lists_that_are_made_anew_each_time_are_not_sent_again_either() {
+    let hub = Served::start().await;
+    let (admin, account) = (hub.admin().await, hub.account());
+    let lists = [
+        "accounts",
+        "bots",
+        "persons",
+        "accounts/A/bots",
+        "accounts/A/problems",
+        "accounts/A/paths?filter=*",
+    ];
+    for list in lists.map(|list| list.replace('A', &account.to_string())) {
+        let etag = hub.get(&admin, &list).await.expect(200).header("etag").to_owned();
+        let again =
+            hub.send(hub.request("GET", &list, &admin).header("if-none-match", &etag)).await.expect(304);
+        assert!(again.text.is_empty() && again.header("etag") == etag, "{list}");
+    }
+    let etag = hub.get(&admin, "accounts").await.expect(200).header("etag").to_owned();
+    create(&hub, &admin, "accounts", json!({"name": "another"})).await;
+    hub.send(hub.request("GET", "accounts", &admin).header("if-none-match", &etag)).await.expect(200);
+}
+
+#[tokio::test]
 async fn an_account_is_renamed_and_keeps_values_as_long_as_it_says() {
     let hub = Served::start().await;
     let admin = hub.admin().await;
