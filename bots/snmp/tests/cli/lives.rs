@@ -24,6 +24,8 @@ fn rates_go_on_after_a_kill() {
         || bot(&[]).serving(&scene.backend).env("DATA_DIR", directory.path()).env("SNMP_STATS", "1");
     for life in 0..3 {
         let (polls, rates) = (scene.count(device, "poll.ok"), scene.count(device, "in.lo"));
+        // It is measured at once, and sooner than half an interval after the last reading there is no rate.
+        std::thread::sleep(Duration::from_millis(600));
         let running = program().start();
         // What was read in the last second or two of a life may not be remembered.
         running.until("rates", || scene.count(device, "in.lo") > rates + 3);
